@@ -1,0 +1,1 @@
+"""A competition kit for the Abstraction and Reasoning Corpus: test-time training, augmented inference, voting."""

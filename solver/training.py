@@ -1,0 +1,175 @@
+"""The only optimisation loop: base training and test-time training are both `fit`.
+
+Knows nothing of tasks or files: it takes batches, a loss, an optimiser and a schedule, and reports what it did.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from solver.budget import Clock, Deadline
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Right-padded sequences: ids, positions and loss_mask, each [B, T]; loss_mask marks target tokens."""
+
+    ids: Tensor
+    positions: Tensor
+    loss_mask: Tensor
+
+    def tokens(self) -> int:
+        return self.ids.numel()
+
+    def to(self, device: torch.device) -> Batch:
+        return Batch(self.ids.to(device), self.positions.to(device), self.loss_mask.to(device))
+
+
+class Stop(Enum):
+    """Why an optimisation ended."""
+
+    PLANNED = "planned steps"
+    DEADLINE = "deadline"
+    CONVERGED = "converged"
+    NOT_FINITE = "loss not finite"
+    OUT_OF_MEMORY = "out of memory"
+    TOO_LONG = "no example fits the context"
+    SKIPPED = "switched off"
+
+
+class Optimizer(Protocol):
+    """What `fit` asks of an optimiser; torch's own satisfy it."""
+
+    @property
+    def param_groups(self) -> list[dict[str, object]]: ...
+
+    def step(self) -> object: ...
+
+    def zero_grad(self) -> None: ...
+
+
+Schedule = Callable[[int, int], float]
+"""(step, planned steps) -> factor of each group's `initial_lr`."""
+
+
+def warmup_cosine(warmup: float) -> Schedule:
+    """Linear warmup over the first `warmup` fraction, then a cosine to zero."""
+
+    def factor(step: int, steps: int) -> float:
+        progress = (step + 0.5) / max(1, steps)
+        if progress < warmup:
+            return progress / warmup
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - warmup) / (1 - warmup))))
+
+    return factor
+
+
+def warmup_stable_decay(warmup_steps: int, decay: float) -> Schedule:
+    """Linear warmup, constant, then linear to zero over the last `decay` fraction."""
+
+    def factor(step: int, steps: int) -> float:
+        left = (steps - step) / max(1, steps)
+        return min(1.0, (step + 1) / warmup_steps, left / decay)
+
+    return factor
+
+
+@dataclass(slots=True)
+class FitReport:
+    """What an optimisation really did. losses: mean nats per target token of each executed step."""
+
+    stop: Stop = Stop.PLANNED
+    planned: int = 0
+    executed: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    losses: list[float] = field(default_factory=list)
+
+
+LossSum = Callable[[Batch], tuple[Tensor, int]]
+"""Batch -> (summed loss in nats, number of target tokens)."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """CUDA raises its own class; the CPU allocator a RuntimeError or MemoryError."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+
+
+def fit(
+    loss_sum: LossSum,
+    batches: Iterator[Sequence[Batch]],
+    optimizer: Optimizer,
+    schedule: Schedule,
+    *,
+    steps: int,
+    first_step: int = 0,
+    deadline: Deadline | None = None,
+    replan: Callable[[int, float], int] | None = None,
+    converged: Callable[[Sequence[float]], bool] | None = None,
+    on_step: Callable[[int, float], None] | None = None,
+    clock: Clock = time.monotonic,
+) -> FitReport:
+    """Runs optimiser steps `first_step .. steps - 1`; each takes one item of `batches`, a list of micro-batches.
+
+    replan(executed, seconds) may lower or raise the planned steps after each step; the schedule follows.
+    A step whose loss is not finite is not applied and ends the fit. Out of memory ends it as well: the caller
+    decides what to make smaller. Other errors are raised.
+    """
+    deadline = deadline or Deadline.never()
+    report = FitReport(planned=steps)
+    began = clock()
+    step = first_step
+    while step < report.planned:
+        if deadline.passed():
+            report.stop = Stop.DEADLINE
+            break
+        micro_batches = next(batches)
+        for group in optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * schedule(step, report.planned)  # type: ignore[operator]
+        try:
+            loss = _accumulate(loss_sum, micro_batches)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            optimizer.zero_grad()
+            report.stop = Stop.OUT_OF_MEMORY
+            break
+        if not math.isfinite(loss):
+            optimizer.zero_grad()
+            report.stop = Stop.NOT_FINITE
+            break
+        optimizer.step()
+        optimizer.zero_grad()
+        step += 1
+        report.executed += 1
+        report.tokens += sum(batch.tokens() for batch in micro_batches)
+        report.losses.append(loss)
+        report.seconds = clock() - began
+        if on_step:
+            on_step(step, loss)
+        if converged and converged(report.losses):
+            report.stop = Stop.CONVERGED
+            break
+        if replan:
+            report.planned = max(step, replan(report.executed, report.seconds))
+    report.seconds = clock() - began
+    return report
+
+
+def _accumulate(loss_sum: LossSum, micro_batches: Sequence[Batch]) -> float:
+    """Gradients of the mean over all target tokens of a step; returns that mean in nats."""
+    targets = sum(int(batch.loss_mask[:, 1:].sum()) for batch in micro_batches)
+    total = 0.0
+    for batch in micro_batches:
+        loss, _ = loss_sum(batch)
+        (loss / max(1, targets)).backward()
+        total += loss.item()
+    return total / max(1, targets)
