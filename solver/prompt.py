@@ -50,9 +50,14 @@ class Decoding(Protocol):
 class Format(Protocol):
     """How a family of bases writes an episode."""
 
-    vocabulary: int
-    pad_id: int
-    stop_id: int
+    @property
+    def vocabulary(self) -> int: ...
+
+    @property
+    def pad_id(self) -> int: ...
+
+    @property
+    def stop_id(self) -> int: ...
 
     def encode(self, episode: Episode, first_supervised: int = 1) -> Encoded:
         """Tokens of the whole episode; without an answer it ends where the answer begins.
@@ -129,7 +134,7 @@ class NativeFormat:
 
     def positions(self, ids: Ids) -> Ids:
         """Positions [T] of a sequence that begins with a grid marker."""
-        steps = np.arange(len(ids))
+        steps = np.arange(len(ids), dtype=np.int64)
         if not self.geometric:
             return steps
         new_grid = (ids == INPUT) | (ids == OUTPUT)
@@ -138,7 +143,8 @@ class NativeFormat:
         row_start = np.maximum.accumulate(np.where(new_row, steps, 0))
         rows = np.cumsum(new_row)
         row = rows - rows[grid_start]
-        return (np.cumsum(new_grid) - 1) * GRID_STRIDE + row * ROW_STRIDE + steps - row_start
+        positions: Ids = (np.cumsum(new_grid) - 1) * GRID_STRIDE + row * ROW_STRIDE + steps - row_start
+        return positions
 
     def length(self, episode: Episode) -> int:
         cells = sum(_span(pair.input) + _span(pair.output) + 1 for pair in episode.demonstrations)

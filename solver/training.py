@@ -170,6 +170,6 @@ def _accumulate(loss_sum: LossSum, micro_batches: Sequence[Batch]) -> float:
     total = 0.0
     for batch in micro_batches:
         loss, _ = loss_sum(batch)
-        (loss / max(1, targets)).backward()
+        (loss / max(1, targets)).backward()  # type: ignore[no-untyped-call]
         total += loss.item()
     return total / max(1, targets)

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from solver.augmentation import Dihedral, random_colours
 from solver.grid import Grid
@@ -72,7 +72,7 @@ class Bank:
             pool = rng.choice(rng.choices(self.tasks, self.weights)[0])
             dihedral = rng.randrange(len(DIHEDRALS))
             spans = self.spans[int(DIHEDRALS[dihedral].value[0])]
-            wanted = rng.randint(3, max_pairs)
+            wanted = rng.randint(min(3, max_pairs), max_pairs)
             pairs: list[int] = []
             length = 0
             for pair in rng.sample(pool, min(len(pool), wanted + 4)):
@@ -84,9 +84,8 @@ class Bank:
             if len(pairs) >= 2:
                 return Recipe(tuple(pairs), dihedral, random_colours(rng, permute_black), length)
 
-    def encode(self, recipes: Sequence[Recipe], geometric: bool, first_supervised: int = 1) -> Batch:
-        """Right-padded tokens, positions and loss mask, each [B, T], on the bank's device."""
-        device = self.cells.device
+    def _describe(self, recipes: Sequence[Recipe], first_supervised: int) -> npt.NDArray[np.int64]:
+        """Ten integers per shown grid, [G, 10], in the order in which `encode` unpacks them."""
         fields = []
         for sequence, recipe in enumerate(recipes):
             start = 0
@@ -108,7 +107,12 @@ class Bank:
                     (sequence, start, count, out_width + 1, base, row_step, column_step, number, is_output, supervised)
                 )
                 start += count
-        table = torch.tensor(np.array(fields, dtype=np.int64), device=device)
+        return np.array(fields, dtype=np.int64)
+
+    def encode(self, recipes: Sequence[Recipe], geometric: bool, first_supervised: int = 1) -> Batch:
+        """Right-padded tokens, positions and loss mask, each [B, T], on the bank's device."""
+        device = self.cells.device
+        table = torch.tensor(self._describe(recipes, first_supervised), device=device)
         counts = table[:, 2]
         expanded = torch.repeat_interleave(table, counts, dim=0).unbind(1)
         sequence, start, count, stride, base, row_step, column_step, number, is_output, supervised = expanded

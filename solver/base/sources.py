@@ -59,7 +59,8 @@ def training_sources(re_arc: Path | None, extra: Path | None) -> list[Source]:
 
     original = split_pairs("arc1-training")
     generated = {
-        task_id: _pairs(raw, f"{re_arc}: task {task_id}") for task_id, raw in (_zip_tasks(re_arc, "re_arc") if re_arc else ())
+        task_id: _pairs(raw, f"{re_arc}: task {task_id}")
+        for task_id, raw in (_zip_tasks(re_arc, "re_arc") if re_arc else ())
     }
     merged = tuple(clean((*pairs, *generated.get(task_id, ()))) for task_id, pairs in sorted(original.items()))
     sources = [Source("arc1-training + RE-ARC", RE_ARC_WEIGHT, merged)]

@@ -7,7 +7,6 @@ in the data, so a stopped and resumed training sees what an undisturbed one woul
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -156,7 +155,7 @@ def train_base(
     resume: bool,
     save_every: float = 300.0,
 ) -> Progress:
-    """Trains until the planned tokens or the deadline; writes checkpoints to `run` and, when finished, the base to `out`."""
+    """Trains until the planned tokens or the deadline; writes checkpoints to `run`, the base as it is then to `out`."""
     checkpoint = run / "checkpoint.pt"
     if checkpoint.exists() and not resume:
         raise InputError(f"{checkpoint}: exists already; add --resume to go on, or choose another --run-dir")
@@ -182,7 +181,7 @@ def train_base(
     def save() -> None:
         part = checkpoint.with_suffix(".part")
         torch.save({"optimizer": optimizer.state_dict(), "progress": asdict(progress), "config": asdict(config)}, part)
-        os.replace(part, checkpoint)
+        part.replace(checkpoint)
 
     def note(step: int, **more: float) -> None:
         entry = {"step": step, "seconds": round(progress.seconds), "tokens": progress.tokens, **more}
@@ -203,10 +202,8 @@ def train_base(
             speed = progress.tokens / progress.seconds
             left = format_duration((config.tokens - progress.tokens) / speed)
             note(step, loss=round(mean, 4), longest=progress.longest)
-            print(
-                f"step {step}/{config.steps()} loss {mean:.4f} length {progress.longest} {speed:,.0f} tok/s, {left} left",
-                flush=True,
-            )
+            place = f"step {step}/{config.steps()} length {progress.longest}"
+            print(f"{place} loss {mean:.4f}, {speed:,.0f} tokens/s, {left} left", flush=True)
         if now - saved >= save_every:
             saved = now
             score = teacher_forced(lm, measured, config.geometric)
@@ -229,5 +226,5 @@ def train_base(
     save()
     print(f"{report.stop.value} at step {progress.step}; evaluation demonstrations: {score}", flush=True)
     if out:
-        save_base(lm, out)
+        save_base(lm, out, NATIVE_TOKENS, "geometric" if config.geometric else "sequential")
     return progress

@@ -1,0 +1,51 @@
+"""`python -m solver train-base`: options to a training."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields
+from typing import Any
+
+import torch
+
+from solver.base.train import BaseConfig, train_base
+from solver.budget import Deadline, parse_duration
+from solver.grid import InputError
+from solver.model import choose_device, quiet_libraries
+
+
+def parse_settings(assignments: list[str]) -> BaseConfig:
+    """A `BaseConfig` from NAME=VALUE texts; raises `InputError` naming the one that is wrong."""
+    kinds = {field.name: type(getattr(BaseConfig(), field.name)) for field in fields(BaseConfig)}
+    values: dict[str, Any] = {}
+    for text in assignments:
+        name, separator, value = text.partition("=")
+        if not separator or name not in kinds:
+            raise InputError(f"--set {text}: write NAME=VALUE, NAME one of {', '.join(kinds)}")
+        try:
+            if kinds[name] is bool:
+                values[name] = {"true": True, "false": False}[value.lower()]
+            else:
+                values[name] = kinds[name](float(value))
+        except (ValueError, KeyError):
+            raise InputError(f"--set {text}: {value!r} is not a {kinds[name].__name__}") from None
+    return BaseConfig(**values)
+
+
+def train_command(options: argparse.Namespace) -> int:
+    config = parse_settings(options.set)
+    quiet_libraries()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    deadline = Deadline.after(parse_duration(options.time_limit)) if options.time_limit else Deadline.never()
+    train_base(
+        config,
+        options.run_dir,
+        options.out,
+        options.re_arc,
+        options.extra,
+        choose_device(options.device),
+        deadline,
+        options.resume,
+    )
+    return 0

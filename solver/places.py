@@ -1,0 +1,87 @@
+"""Where a run's files are: what the options name, or what Kaggle mounts, or the built-in dry run.
+
+Kaggle's mount points have moved more than once, so they are searched, not hard-coded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from solver.grid import InputError
+from solver.profiles import attached_bases
+
+KAGGLE_INPUT = Path("/kaggle/input")
+DRY_RUN_SPLIT, DRY_RUN_LIMIT, DRY_RUN_BUDGET = "arc1-evaluation", 40, "10m"
+COMPETITION_BUDGET = "11h30m"
+"""Of Kaggle's 12 hours: what is left covers starting the notebook and saving its output."""
+
+VISIBLE_BUDGET = "10m"
+"""On Kaggle when it is not the competition's rerun: a short, scored dry run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Resolved inputs of a run; either `challenges` or `split` is set."""
+
+    challenges: Path | None
+    split: str | None
+    solutions: Path | None
+    base: str
+    budget: str
+    limit: int | None
+
+
+def is_rerun(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether this is Kaggle's hidden rerun of a submitted notebook."""
+    return environment.get("KAGGLE_IS_COMPETITION_RERUN", "").lower() in ("1", "true")
+
+
+def find_places(options: argparse.Namespace, root: Path = KAGGLE_INPUT, rerun: bool | None = None) -> Places:
+    """Fills in what the options leave open. Raises `InputError` for a combination that makes no sense."""
+    rerun = is_rerun() if rerun is None else rerun
+    base = options.base or _attached_base(root)
+    if options.challenges or options.split:
+        budget = options.time_budget or "12h"
+        return Places(options.challenges, options.split, options.solutions, base, budget, options.limit)
+    if options.solutions:
+        raise InputError("--solutions: needs --challenges")
+    name = "test" if rerun else "evaluation"
+    found = competition_file(root, f"arc-agi_{name}_challenges.json")
+    if rerun and not found:
+        raise InputError(f"{root}: holds no arc-agi_test_challenges.json; attach the competition to the notebook")
+    if found:
+        solutions = None if rerun else competition_file(root, f"arc-agi_{name}_solutions.json")
+        budget = options.time_budget or (COMPETITION_BUDGET if rerun else VISIBLE_BUDGET)
+        limit = options.limit if rerun else options.limit or DRY_RUN_LIMIT
+        return Places(found, None, solutions, base, budget, limit)
+    wanted = options.limit or (None if options.task_ids else DRY_RUN_LIMIT)
+    return Places(None, DRY_RUN_SPLIT, None, base, options.time_budget or DRY_RUN_BUDGET, wanted)
+
+
+def competition_file(root: Path, name: str) -> Path | None:
+    """The file of that name anywhere under `root`, hyphens and underscores alike; the least deep one."""
+    if not root.is_dir():
+        return None
+    wanted = name.replace("-", "_")
+    found = [path for path in root.rglob("*.json") if path.name.replace("-", "_") == wanted]
+    return min(found, key=lambda path: (len(path.parts), str(path)), default=None)
+
+
+def _attached_base(root: Path) -> str:
+    """The first base attached to the notebook, else the embedded one."""
+    attached = attached_bases(root) if root.is_dir() else []
+    return str(attached[0]) if attached else "native"
+
+
+def visible_gpus(devices: Path = Path("/dev"), environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Names of the NVIDIA GPUs this process may use, without loading CUDA."""
+    numbers = [path.name for path in devices.glob("nvidia*") if re.fullmatch(r"nvidia\d+", path.name)]
+    limit = environment.get("CUDA_VISIBLE_DEVICES")
+    if limit is not None:
+        numbers = numbers[: len([part for part in limit.split(",") if part.strip() not in ("", "-1")])]
+    return [f"cuda:{number}" for number in range(len(numbers))]

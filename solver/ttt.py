@@ -1,0 +1,273 @@
+"""Test-time training: a task's demonstrations as a training set, and a LoRA fitted to it under a deadline.
+
+After Akyürek et al. 2024, section 4: leave-one-out tasks under invertible transforms, one LoRA per task, loss on
+the outputs of all prefixes. Never sees a test input's answer: a `Task` does not hold one.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from solver.augmentation import Dihedral, Episode, Transform, View, random_colours
+from solver.budget import Clock, Deadline
+from solver.model import Base
+from solver.profiles import Profile, TttSettings
+from solver.prompt import Encoded, Format, fit_context
+from solver.task import Task
+from solver.training import Batch, FitReport, Stop, fit, warmup_cosine
+
+PROBE_STEPS = 3
+"""Steps timed before the number of steps is planned; the first is slower, so one is never enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a TTT run may use. steps: exactly so many (None: as many as the deadline and the epochs allow)."""
+
+    deadline: Deadline
+    seed: int
+    steps: int | None = None
+
+
+@dataclass(slots=True)
+class TttReport:
+    """What test-time training did to one task. Losses are nats per target token on the leave-one-out prompts."""
+
+    stop: Stop
+    planned: int = 0
+    executed: int = 0
+    examples: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    loss_before: float | None = None
+    loss_after: float | None = None
+    losses: list[float] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        rounded = [round(loss, 5) for loss in self.losses]
+        return asdict(self) | {"stop": self.stop.value, "losses": rounded, "seconds": round(self.seconds, 3)}
+
+
+def leave_one_out(task: Task, view: View) -> Episode:
+    """The view's last demonstration becomes the query, the others stay as demonstrations."""
+    *shown, left_out = view.order
+    pair = task.train[left_out]
+    return View(view.transform, tuple(shown)).episode(task, pair.input, pair.output)
+
+
+def orders(count: int, rng: random.Random) -> tuple[int, ...]:
+    """A random order of all demonstrations, or of all but one where that leaves at least two (leave-two-out)."""
+    order = rng.sample(range(count), count)
+    if count > 3 and rng.random() < 0.25:
+        order.pop()
+    return tuple(order)
+
+
+def examples(task: Task, profile: Profile, rng: random.Random, limit: int) -> list[Encoded]:
+    """At most `limit` distinct encoded leave-one-out tasks that fit the context, in random order.
+
+    Empty when the task has a single demonstration or nothing fits.
+    """
+    count = len(task.train)
+    if count < 2:
+        return []
+    found: dict[bytes, Encoded] = {}
+    dihedrals = list(Dihedral)
+    # Few-demonstration tasks with few colours have few distinct examples: stop after enough repeated draws.
+    for number in range(4 * limit):
+        if len(found) == limit:
+            break
+        transform = Transform(dihedrals[number % len(dihedrals)], random_colours(rng, profile.permute_black))
+        episode = leave_one_out(task, View(transform, orders(count, rng)))
+        fitting = fit_context(profile.format, episode, profile.context)
+        if fitting is not None:
+            encoded = profile.format.encode(fitting, profile.ttt.first_supervised)
+            found.setdefault(encoded.ids.tobytes(), encoded)
+    return list(found.values())
+
+
+def collate(encoded: Sequence[Encoded], pad_id: int, device: torch.device) -> Batch:
+    """Right-padded batch [B, T] of encoded sequences."""
+    shape = len(encoded), max(map(len, encoded))
+    ids = np.full(shape, pad_id, dtype=np.int64)
+    positions = np.zeros(shape, dtype=np.int64)
+    mask = np.zeros(shape, dtype=np.bool_)
+    for row, one in enumerate(encoded):
+        ids[row, : len(one)] = one.ids
+        positions[row, : len(one)] = one.positions
+        mask[row, : len(one)] = one.loss_mask
+    return Batch(*(torch.from_numpy(array).to(device) for array in (ids, positions, mask)))
+
+
+def micro_batches(encoded: Sequence[Encoded], tokens: int, pad_id: int, device: torch.device) -> list[Batch]:
+    """The sequences in batches of at most `tokens` padded tokens (one sequence at least), like lengths together."""
+    batches: list[Batch] = []
+    current: list[Encoded] = []
+    for one in sorted(encoded, key=len):
+        if current and len(one) * (len(current) + 1) > tokens:
+            batches.append(collate(current, pad_id, device))
+            current = []
+        current.append(one)
+    batches.append(collate(current, pad_id, device))
+    return batches
+
+
+@dataclass(slots=True)
+class Degradation:
+    """How far a task's training was made smaller to fit in memory; each rung is tried once, in order."""
+
+    micro_tokens: int
+    checkpointing: bool = False
+    context: int = 0
+
+    def next(self, base: Base, events: list[str]) -> bool:
+        """Takes the next rung: smaller micro-batches, checkpointing, shorter prompts; False when none is left."""
+        if self.micro_tokens > 1:
+            self.micro_tokens = 1
+            events.append("micro-batches of one sequence")
+        elif not self.checkpointing:
+            self.checkpointing = True
+            base.checkpoint_activations(True)
+            events.append("activation checkpointing")
+        elif self.context > 512:
+            self.context //= 2
+            events.append(f"prompts of at most {self.context} tokens")
+        else:
+            return False
+        return True
+
+
+def loss_of(base: Base, encoded: Sequence[Encoded], micro_tokens: int) -> float:
+    """Mean loss in nats per target token, without gradients."""
+    total, targets = 0.0, 0
+    with base.inference():
+        for batch in micro_batches(encoded, micro_tokens, base.profile.format.pad_id, base.device):
+            loss, count = base.loss_sum(batch)
+            total, targets = total + loss.item(), targets + count
+    return total / max(1, targets)
+
+
+def identity_examples(task: Task, fmt: Format, context: int) -> list[Encoded]:
+    """The leave-one-out tasks in the task's own frame, answers only as targets: what the losses are measured on."""
+    count = len(task.train)
+    found = []
+    for left_out in range(count) if count > 1 else ():
+        order = (*(number for number in range(count) if number != left_out), left_out)
+        episode = fit_context(fmt, leave_one_out(task, View(Transform(), order)), context)
+        if episode is not None:
+            found.append(fmt.encode(episode, first_supervised=count))
+    return found
+
+
+def train(base: Base, task: Task, plan: Plan, clock: Clock = time.monotonic) -> TttReport:
+    """Fits the base's LoRA to one task, from its initial state. Never raises for memory or numbers: it reports."""
+    base.reset()
+    report = TttReport(Stop.TOO_LONG)
+    began = clock()
+    rung = Degradation(base.profile.ttt.micro_tokens, context=base.profile.context)
+    measured = identity_examples(task, base.profile.format, base.profile.context)
+    while True:
+        fitted = _attempt(base, task, plan, rung, report, measured, clock)
+        failed = report.stop in (Stop.OUT_OF_MEMORY, Stop.NOT_FINITE)
+        if not failed or plan.deadline.passed() or not rung.next(base, report.events):
+            break
+        base.reset()
+        base.checkpoint_activations(rung.checkpointing)
+    if report.stop in (Stop.OUT_OF_MEMORY, Stop.NOT_FINITE):
+        base.reset()
+        report.events.append("adapter reset: answers come from the untrained base")
+    elif fitted and measured:
+        report.loss_after = loss_of(base, measured, rung.micro_tokens)
+    report.seconds = clock() - began
+    return report
+
+
+def _attempt(
+    base: Base,
+    task: Task,
+    plan: Plan,
+    rung: Degradation,
+    report: TttReport,
+    measured: Sequence[Encoded],
+    clock: Clock,
+) -> FitReport | None:
+    """One fit at one rung of degradation; fills the report."""
+    settings = base.profile.ttt
+    profile = replace(base.profile, context=rung.context)
+    rng = random.Random(plan.seed)
+    first = examples(task, profile, rng, settings.max_examples)
+    report.examples = len(first)
+    if not first:
+        report.stop = Stop.TOO_LONG
+        return None
+    if report.loss_before is None and measured:
+        report.loss_before = loss_of(base, measured, rung.micro_tokens)
+    per_epoch = -(-len(first) // settings.batch)
+    longest = plan.steps or settings.epochs * per_epoch
+
+    def replan(executed: int, seconds: float) -> int:
+        # Planned once, after the probe: the learning rate's cosine needs a fixed end.
+        if plan.steps is not None or executed != PROBE_STEPS:
+            return fit_planned[0]
+        affordable = executed + int(plan.deadline.left() / (seconds / executed))
+        fit_planned[0] = min(longest, affordable)
+        return fit_planned[0]
+
+    fit_planned = [longest]
+    optimizer = _adamw(base, settings)
+    fitted = fit(
+        base.loss_sum,
+        _steps(base, task, profile, rng, first, rung),
+        optimizer,
+        warmup_cosine(settings.warmup),
+        steps=longest,
+        deadline=plan.deadline,
+        replan=replan,
+        converged=_converged(settings),
+        clock=clock,
+    )
+    report.stop, report.planned, report.executed = fitted.stop, fitted.planned, fitted.executed
+    report.tokens, report.losses = fitted.tokens, fitted.losses
+    return fitted
+
+
+def _adamw(base: Base, settings: TttSettings) -> torch.optim.Optimizer:
+    optimizer = torch.optim.AdamW(base.adapter().values(), lr=settings.lr, weight_decay=settings.weight_decay)
+    for group in optimizer.param_groups:
+        group["initial_lr"] = settings.lr
+    parameters = list(base.adapter().values())
+
+    def clip(*_: object) -> None:
+        torch.nn.utils.clip_grad_norm_(parameters, settings.clip)
+
+    optimizer.register_step_pre_hook(clip)
+    return optimizer
+
+
+def _steps(
+    base: Base, task: Task, profile: Profile, rng: random.Random, first: list[Encoded], rung: Degradation
+) -> Iterator[list[Batch]]:
+    """Micro-batches by step, epoch after epoch; every epoch draws its examples afresh."""
+    settings = profile.ttt
+    pool = first
+    while True:
+        for start in range(0, len(pool), settings.batch):
+            chosen = pool[start : start + settings.batch]
+            yield micro_batches(chosen, rung.micro_tokens, profile.format.pad_id, base.device)
+        pool = examples(task, profile, rng, settings.max_examples)
+
+
+def _converged(settings: TttSettings) -> Callable[[Sequence[float]], bool]:
+    def check(losses: Sequence[float]) -> bool:
+        recent = losses[-settings.patience :]
+        return len(recent) == settings.patience and sum(recent) / len(recent) < settings.converged_loss
+
+    return check

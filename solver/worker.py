@@ -1,0 +1,84 @@
+"""A process that owns one device: loads the base once, then works on one job after another.
+
+Speaks to the runner over a pipe. A fault inside a job is caught here, recorded, and costs only that job.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import traceback
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+
+import torch
+
+from solver.attempts import Candidate
+from solver.grid import InputError
+from solver.jobs import Finished, Job, Partial, Ready, Unusable, WorkerSettings
+from solver.model import Base, Quantize, choose_device, library_versions, load_base, quiet_libraries
+from solver.pipeline import Pace, Solved, solve
+
+
+def work(settings: WorkerSettings, pipe: Connection) -> None:
+    """The process's main function: jobs come in until None, messages go out."""
+    # Ctrl-C reaches the whole process group; the runner alone decides how a run ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    began = time.monotonic()
+    try:
+        quiet_libraries()
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+        device = choose_device(settings.device)
+        base = load_base(settings.profile, device, Quantize(settings.quantize))
+    except InputError as error:
+        pipe.send(Unusable(settings.number, str(error)))
+        return
+    except Exception as error:  # noqa: BLE001 (the boundary: whatever it is, the runner must hear of it)
+        pipe.send(Unusable(settings.number, f"{settings.profile.folder}: {_summary(error)}"))
+        return
+    loaded = time.monotonic() - began
+    pipe.send(Ready(settings.number, str(device), str(base.dtype), base.quantize.value, loaded, library_versions()))
+    pace = Pace()
+    while True:
+        try:
+            job: Job | None = pipe.recv()
+        except EOFError:
+            return
+        if job is None:
+            return
+        pipe.send(_finish(settings.number, job, base, pace, pipe))
+
+
+def _finish(number: int, job: Job, base: Base, pace: Pace, pipe: Connection) -> Finished:
+    """Runs one job; whatever it raises becomes part of the message."""
+
+    def emit(candidates: Sequence[Candidate]) -> None:
+        pipe.send(Partial(number, job.task.id, tuple(candidates)))
+
+    solved = Solved()
+    try:
+        solve(base, job, pace, emit, solved)
+        error = None
+    except Exception as caught:  # noqa: BLE001 (the boundary: one task's fault must not end the run)
+        error = _summary(caught) + "\n" + traceback.format_exc(limit=-6)
+        base.recover()
+    return Finished(
+        number,
+        job.task.id,
+        solved.views,
+        solved.planned_views,
+        solved.unparsed,
+        solved.ttt_json(),
+        solved.seconds,
+        solved.peak_memory,
+        tuple(dict.fromkeys(solved.notes)),
+        error,
+    )
+
+
+def _summary(error: BaseException) -> str:
+    lines = str(error).splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}"

