@@ -227,6 +227,7 @@ def _add_train_base(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="folder for the finished base")
     parser.add_argument("--re-arc", type=Path, help="re_arc.zip: examples of the ARC-AGI-1 training tasks")
     parser.add_argument("--extra", type=Path, help="zip archive with mini_arc/ and 1d_arc/ task files")
+    parser.add_argument("--init", type=Path, help="start from this base's weights instead of random ones")
     parser.add_argument("--time-limit", help="stop after this long (90m, 2h); go on later with --resume")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--device", help="cpu, cuda (default: the best there is)")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import threading
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
@@ -85,6 +88,19 @@ Message = Ready | Unusable | Partial | Finished
 
 def enter(settings: WorkerSettings, pipe: Connection) -> None:
     """A worker process's entry: torch is imported here, in the child."""
+    die_with_parent()
     from solver.worker import work
 
     work(settings, pipe)
+
+
+def die_with_parent() -> None:
+    """Ends this process as soon as the one that started it is gone, in the middle of a job if need be."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()

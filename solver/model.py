@@ -168,6 +168,16 @@ def loss_sum(lm: Any, batch: Batch) -> tuple[Tensor, int]:
     return loss, int(targets.sum())
 
 
+def read_weights(lm: Any, folder: Path) -> None:
+    """Fills a model with a saved base's weights; raises `InputError` if they are not of its shape."""
+    from safetensors.torch import load_file
+
+    try:
+        lm.load_state_dict(load_file(folder / "model.safetensors"))
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"{folder}: does not fit this model ({str(error).splitlines()[0]})") from None
+
+
 def save_base(lm: Any, folder: Path, tokens: Sequence[str], position_scheme: str) -> None:
     """Writes config, weights in the model's own dtype (safetensors) and tokenizer, in transformers' layout."""
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers

@@ -7,7 +7,7 @@ has had its pass and time remains, the tasks whose answers are least agreed on g
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 MAX_TRIES = 2
 """A task is given to a worker again when its worker died, this many times in all."""
@@ -82,23 +82,32 @@ class Scheduler:
         self.waiting.insert(0, task_id)
         return True
 
-    def idle(self) -> bool:
-        return not self.waiting and not self.running
+    def worker_gone(self) -> None:
+        """One worker less, for good: its seconds are no longer there to be shared."""
+        self.policy = replace(self.policy, workers=max(1, self.policy.workers - 1))
+
+    def exhausted(self, now: float) -> bool:
+        """Whether there is nothing to wait for: no task runs, and none is to be started any more."""
+        return not (self.running or self.waiting or self._open_tasks(now)) or now >= self.policy.stop
 
     def _refill(self, now: float) -> bool:
         """Puts tasks worth another pass back in the queue, the most doubtful first; False when there is none."""
-        open_tasks = [
-            task_id
-            for task_id, count in self.passes.items()
-            if count < self.policy.passes and task_id not in self.running and self.doubt.get(task_id, 1.0) > 0
-        ]
-        if not open_tasks or self.policy.stop - now < self.policy.shortest:
-            return False
+        open_tasks = self._open_tasks(now)
         seconds = (self.policy.stop - now) * self.policy.workers
         affordable = max(1, int(seconds / self.policy.shortest))
         open_tasks.sort(key=lambda task_id: (self.passes[task_id], -self.doubt.get(task_id, 1.0), task_id))
         self.waiting = open_tasks[:affordable]
-        return True
+        return bool(open_tasks)
+
+    def _open_tasks(self, now: float) -> list[str]:
+        """The tasks that another pass could help, while there is time for one."""
+        if self.policy.stop - now < self.policy.shortest:
+            return []
+        return [
+            task_id
+            for task_id, count in self.passes.items()
+            if count < self.policy.passes and task_id not in self.running and self.doubt.get(task_id, 1.0) > 0
+        ]
 
 
 def easiest_first(sizes: Sequence[tuple[str, int]]) -> list[str]:

@@ -47,5 +47,6 @@ def train_command(options: argparse.Namespace) -> int:
         choose_device(options.device),
         deadline,
         options.resume,
+        options.init,
     )
     return 0

@@ -39,8 +39,12 @@ def _zip_tasks(archive: Path, folder: str) -> Iterable[tuple[str, list[dict[str,
         if not names:
             raise InputError(f"{archive}: holds no .json file under {folder}")
         for name in sorted(names):
-            value = json.loads(opened.read(name))
-            yield Path(name).stem, value if isinstance(value, list) else [*value["train"], *value["test"]]
+            try:
+                value = json.loads(opened.read(name))
+                pairs = value if isinstance(value, list) else [*value["train"], *value["test"]]
+            except (ValueError, KeyError, TypeError) as error:
+                raise InputError(f"{archive}: {name} is not a task file ({error!r})") from None
+            yield Path(name).stem, pairs
 
 
 def _pairs(raw: Iterable[dict[str, object]], where: str) -> tuple[Pair, ...]:
@@ -51,21 +55,25 @@ def _pairs(raw: Iterable[dict[str, object]], where: str) -> tuple[Pair, ...]:
 
 
 def training_sources(re_arc: Path | None, extra: Path | None) -> list[Source]:
-    """ARC-AGI-1 training with RE-ARC's examples of the same tasks, and the extra task families where given."""
+    """ARC-AGI-1 training with RE-ARC's examples of the same tasks, and the extra task families where given.
+
+    A task that shares a single pair with an evaluation split is left out whole, generated examples of it included:
+    one of the 400 is, under another id, an evaluation task.
+    """
     forbidden = evaluation_pairs()
 
-    def clean(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
-        return tuple(dict.fromkeys(pair for pair in pairs if pair not in forbidden))
+    def clean(tasks: Iterable[tuple[str, tuple[Pair, ...]]]) -> tuple[tuple[Pair, ...], ...]:
+        return tuple(tuple(dict.fromkeys(pairs)) for _, pairs in tasks if len(pairs) > 1 and forbidden.isdisjoint(pairs))
 
-    original = split_pairs("arc1-training")
     generated = {
         task_id: _pairs(raw, f"{re_arc}: task {task_id}")
         for task_id, raw in (_zip_tasks(re_arc, "re_arc") if re_arc else ())
     }
-    merged = tuple(clean((*pairs, *generated.get(task_id, ()))) for task_id, pairs in sorted(original.items()))
+    original = sorted(split_pairs("arc1-training").items())
+    merged = clean((task_id, (*pairs, *generated.get(task_id, ()))) for task_id, pairs in original)
     sources = [Source("arc1-training + RE-ARC", RE_ARC_WEIGHT, merged)]
     if extra:
         for folder, weight in (("mini_arc", MINI_WEIGHT), ("1d_arc", LINE_WEIGHT)):
-            tasks = (clean(_pairs(raw, f"{extra}: task {task_id}")) for task_id, raw in _zip_tasks(extra, folder))
-            sources.append(Source(folder, weight, tuple(pairs for pairs in tasks if len(pairs) >= 2)))
+            tasks = ((task_id, _pairs(raw, f"{extra}: task {task_id}")) for task_id, raw in _zip_tasks(extra, folder))
+            sources.append(Source(folder, weight, clean(tasks)))
     return sources

@@ -20,7 +20,7 @@ from solver.base.optimizer import MasterWeights
 from solver.base.sources import training_sources
 from solver.budget import Deadline, format_duration
 from solver.grid import InputError
-from solver.model import loss_sum, new_native, save_base
+from solver.model import library_versions, loss_sum, new_native, read_weights, save_base
 from solver.prompt import NATIVE_TOKENS
 from solver.task import read_split
 from solver.training import Batch, fit, warmup_stable_decay
@@ -43,7 +43,7 @@ class BaseConfig:
     permute_black: bool = False
     seed: int = 0
     tokens: float = 40e6
-    step_tokens: int = 8192
+    step_tokens: int = 12288
     micro_tokens: int = 4096
     max_pairs: int = 6
     first_supervised: int = 1
@@ -153,6 +153,7 @@ def train_base(
     device: torch.device,
     deadline: Deadline,
     resume: bool,
+    init: Path | None = None,
     save_every: float = 300.0,
 ) -> Progress:
     """Trains until the planned tokens or the deadline; writes checkpoints to `run`, the base as it is then to `out`."""
@@ -161,6 +162,8 @@ def train_base(
         raise InputError(f"{checkpoint}: exists already; add --resume to go on, or choose another --run-dir")
     run.mkdir(parents=True, exist_ok=True)
     lm = new_native(config.width, config.layers, config.feed_forward, len(NATIVE_TOKENS), config.seed)
+    if init:
+        read_weights(lm, init)
     lm = lm.to(device=device, dtype=torch.bfloat16)
     optimizer = MasterWeights(lm, config.muon_lr, config.adam_lr, config.weight_decay, config.clip)
     progress = Progress()
@@ -168,6 +171,8 @@ def train_base(
         state = torch.load(checkpoint, map_location=device, weights_only=True)
         optimizer.load_state_dict(state["optimizer"])
         progress = Progress(**state["progress"])
+        # Counted in tokens, so that a training may go on with another batch size.
+        progress.step = round(progress.tokens / config.step_tokens)
     print(f"parameters {sum(p.numel() for p in lm.parameters()):,}; reading data", flush=True)
     bank = Bank(training_sources(re_arc, extra), device)
     measured = evaluation_bank(device)
@@ -227,4 +232,18 @@ def train_base(
     print(f"{report.stop.value} at step {progress.step}; evaluation demonstrations: {score}", flush=True)
     if out:
         save_base(lm, out, NATIVE_TOKENS, "geometric" if config.geometric else "sequential")
+        counts = {name: [len(tasks), sum(map(len, tasks))] for name, tasks in zip(bank.names, bank.tasks, strict=True)}
+        facts = {
+            "config": asdict(config),
+            "init": None if init is None else init.name,
+            "sources (tasks, pairs)": counts,
+            "steps": progress.step,
+            "tokens": progress.tokens,
+            "seconds": round(progress.seconds),
+            "device": str(device),
+            "threads": torch.get_num_threads(),
+            "versions": library_versions(),
+        }
+        (out / "training.json").write_text(json.dumps(facts, indent=2) + "\n")
+        (out / "training_log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in progress.log))
     return progress

@@ -1,0 +1,276 @@
+"""The scheduler under every order of events that hypothesis finds, on a clock that the test turns."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from solver.scheduler import MAX_TRIES, Grant, Policy, Scheduler, easiest_first
+
+SLACK = 1e-6
+"""Seconds by which a sum of floating-point seconds may be off."""
+
+
+def names(count: int) -> list[str]:
+    return [f"task{number:02d}" for number in range(count)]
+
+
+class Life(RuleBasedStateMachine):
+    """A run in which workers may finish early, overrun, or die at any moment."""
+
+    @initialize(
+        workers=st.integers(1, 4),
+        tasks=st.integers(0, 7),
+        passes=st.integers(1, 3),
+        seconds=st.floats(0, 500),
+        shortest=st.floats(0.1, 20),
+        longest=st.floats(1, 100) | st.just(float("inf")),
+    )
+    def begin(self, workers: int, tasks: int, passes: int, seconds: float, shortest: float, longest: float) -> None:
+        self.now = 1000.0
+        self.policy = Policy(self.now + seconds, workers, passes, shortest, longest)
+        self.scheduler = Scheduler(self.policy, names(tasks))
+        self.running: dict[str, Grant] = {}
+        self.finished: Counter[str] = Counter()
+        self.tries: Counter[tuple[str, int]] = Counter()
+        self.doubt: dict[str, float] = {}
+        self.given_up: set[str] = set()
+
+    @precondition(lambda self: len(self.running) < self.policy.workers)
+    @rule()
+    def hand_out(self) -> None:
+        unseen = [task for task in self.scheduler.waiting if task not in self.doubt]
+        before = sum(max(0.0, grant.ends - self.now) for grant in self.running.values())
+        grant = self.scheduler.next(self.now)
+        if grant is None:
+            assert self.now >= self.policy.stop or not self.scheduler.waiting
+            return
+        assert self.now < self.policy.stop, "a job started at or after the stop"
+        assert grant.task_id not in self.running, "one task given to two workers"
+        assert grant.task_id not in self.given_up, "a task that killed its workers came back"
+        assert grant.number == self.finished[grant.task_id] < self.policy.passes
+        assert self.now <= grant.ends <= min(self.policy.stop, self.now + self.policy.longest + SLACK)
+        if unseen:
+            assert grant.task_id not in self.doubt, "a second pass before everybody's first"
+        if grant.number:
+            assert self.doubt[grant.task_id] > 0, "a further pass for a task without doubt"
+        self.tries[grant.task_id, grant.number] += 1
+        assert self.tries[grant.task_id, grant.number] <= MAX_TRIES
+        # Whoever waits can still have as much: the grant took no more than its share of what was not promised.
+        rest = (self.policy.stop - self.now) * self.policy.workers - before
+        assert (grant.ends - self.now) * (len(self.scheduler.waiting) + 1) <= rest + SLACK
+        self.running[grant.task_id] = grant
+
+    @rule(seconds=st.floats(0, 60))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data(), doubt=st.sampled_from([0.0, 0.25, 0.5, 1.0]))
+    def finish(self, data: st.DataObject, doubt: float) -> None:
+        task_id = data.draw(st.sampled_from(sorted(self.running)))
+        self.scheduler.finished(task_id, doubt)
+        del self.running[task_id]
+        self.finished[task_id] += 1
+        self.doubt[task_id] = doubt
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data())
+    def die(self, data: st.DataObject) -> None:
+        task_id = data.draw(st.sampled_from(sorted(self.running)))
+        number = self.running.pop(task_id).number
+        again = self.scheduler.lost(task_id)
+        assert again == (self.tries[task_id, number] < MAX_TRIES)
+        if again:
+            assert self.scheduler.waiting[0] == task_id
+        else:
+            self.given_up.add(task_id)
+
+    @invariant()
+    def promises_can_be_kept(self) -> None:
+        if hasattr(self, "policy"):
+            left = max(0.0, self.policy.stop - self.now)
+            promised = sum(max(0.0, grant.ends - self.now) for grant in self.running.values())
+            assert promised <= left * self.policy.workers + SLACK
+            assert self.scheduler.running == self.running
+            assert len(set(self.scheduler.waiting)) == len(self.scheduler.waiting)
+
+
+TestLife = Life.TestCase
+TestLife.settings = settings(deadline=None, max_examples=150, stateful_step_count=40)
+
+
+def simulate(
+    scheduler: Scheduler, use: Callable[[Grant, float], float], doubt: Callable[[Grant], float] = lambda grant: 0.0
+) -> list[tuple[float, Grant]]:
+    """Runs workers that take a grant whenever they are free; `use` gives the seconds that a job really takes.
+
+    Returns every grant and when it was made.
+    """
+    now, free, made = 0.0, scheduler.policy.workers, []
+    ends: list[tuple[float, str, Grant]] = []
+    while True:
+        while free and (grant := scheduler.next(now)):
+            free -= 1
+            made.append((now, grant))
+            heapq.heappush(ends, (now + use(grant, grant.ends - now), grant.task_id, grant))
+        if not ends:
+            return made
+        now, task_id, grant = heapq.heappop(ends)
+        free += 1
+        scheduler.finished(task_id, doubt(grant))
+
+
+class TestShares:
+    @settings(deadline=None, max_examples=150)
+    @given(
+        workers=st.integers(1, 5),
+        tasks=st.integers(1, 12),
+        used=st.lists(st.floats(0, 1), min_size=12, max_size=12),
+        seconds=st.floats(1, 50000),
+    )
+    def test_nobody_gets_less_than_an_even_share_while_others_keep_to_theirs(
+        self, workers: int, tasks: int, used: list[float], seconds: float
+    ) -> None:
+        made = simulate(Scheduler(Policy(seconds, workers), names(tasks)), lambda grant, share: used.pop() * share)
+        assert [grant.task_id for _, grant in made] == names(tasks)
+        for now, grant in made:
+            assert grant.ends - now >= min(seconds * workers / tasks, seconds - now) - SLACK
+
+    def test_what_a_task_leaves_goes_to_the_others(self) -> None:
+        scheduler = Scheduler(Policy(100.0, 1), names(4))
+        grants = [grant.ends - now for now, grant in simulate(scheduler, lambda grant, share: share / 5)]
+        # 100/4 = 25, of which 5 used: 95/3; a fifth of that used: 88 2/3 over two; and so on.
+        assert grants == pytest.approx([25, 95 / 3, (95 - 19 / 3) / 2, 95 - 19 / 3 - (95 - 19 / 3) / 10])
+
+    def test_workers_share_the_same_time(self) -> None:
+        scheduler = Scheduler(Policy(100.0, 2), names(4))
+        assert [(now, grant.ends) for now, grant in simulate(scheduler, lambda grant, share: share)] == [
+            (0, 50),
+            (0, 50),
+            (50, 100),
+            (50, 100),
+        ]
+
+    def test_a_lone_task_gets_no_more_than_the_time_left(self) -> None:
+        grant = Scheduler(Policy(100.0, 4), names(1)).next(30.0)
+        assert grant == Grant("task00", 100.0, 0)
+
+    def test_the_seconds_of_a_lost_worker_are_not_shared_out(self) -> None:
+        scheduler = Scheduler(Policy(100.0, 2), names(5))
+        scheduler.worker_gone()
+        assert [grant.ends - now for now, grant in simulate(scheduler, lambda grant, share: share)] == [20.0] * 5
+
+    def test_longest_caps_a_grant(self) -> None:
+        grant = Scheduler(Policy(100.0, 1, longest=7.0), names(2)).next(0.0)
+        assert grant is not None
+        assert grant.ends == 7.0
+
+    @pytest.mark.parametrize("now", [100.0, 100.1, 1e9])
+    def test_nothing_starts_at_or_after_the_stop(self, now: float) -> None:
+        scheduler = Scheduler(Policy(100.0, 1, passes=3), names(2))
+        assert scheduler.next(now) is None
+        assert scheduler.waiting == names(2)
+
+
+class TestPasses:
+    @settings(deadline=None, max_examples=100)
+    @given(
+        doubts=st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=1, max_size=8),
+        passes=st.integers(1, 4),
+        workers=st.integers(1, 3),
+    )
+    def test_doubtful_tasks_are_visited_while_passes_and_time_remain(
+        self, doubts: list[float], passes: int, workers: int
+    ) -> None:
+        by_task = dict(zip(names(len(doubts)), doubts, strict=True))
+        made = simulate(
+            Scheduler(Policy(1e6, workers, passes), list(by_task)),
+            lambda grant, share: 1.0,
+            lambda grant: by_task[grant.task_id],
+        )
+        visits = Counter(grant.task_id for _, grant in made)
+        assert visits == {task_id: passes if doubt else 1 for task_id, doubt in by_task.items()}
+
+    def test_the_most_doubtful_comes_first(self) -> None:
+        doubts = {"task00": 0.2, "task01": 0.9, "task02": 0.0, "task03": 0.5}
+        scheduler = Scheduler(Policy(1000.0, 1, passes=2), list(doubts))
+        made = simulate(scheduler, lambda grant, share: 1.0, lambda grant: doubts[grant.task_id])
+        assert [grant.task_id for _, grant in made[4:]] == ["task01", "task03", "task00"]
+        assert [grant.number for _, grant in made[4:]] == [1, 1, 1]
+
+    def test_doubt_is_what_the_last_pass_left(self) -> None:
+        scheduler = Scheduler(Policy(1000.0, 1, passes=9), names(1))
+        doubts = iter([0.9, 0.1, 0.0])
+        assert len(simulate(scheduler, lambda grant, share: 1.0, lambda grant: next(doubts))) == 3
+
+    def test_only_as_many_as_there_is_time_for(self) -> None:
+        scheduler = Scheduler(Policy(100.0, 1, passes=2, shortest=10.0), names(4))
+        # Four first passes end at 75 s: two of ten seconds and more fit into the other 25.
+        made = simulate(scheduler, lambda grant, share: 18.75 if not grant.number else share, lambda grant: 1.0)
+        further = [(now, grant) for now, grant in made if grant.number]
+        assert [grant.ends - now for now, grant in further] == pytest.approx([12.5, 12.5])
+
+    def test_none_when_less_than_the_shortest_is_left(self) -> None:
+        scheduler = Scheduler(Policy(100.0, 1, passes=2, shortest=10.0), names(1))
+        made = simulate(scheduler, lambda grant, share: 90.5, lambda grant: 1.0)
+        assert len(made) == 1
+
+    def test_a_task_that_runs_is_not_given_out_again(self) -> None:
+        scheduler = Scheduler(Policy(100.0, 2, passes=3), names(1))
+        assert scheduler.next(0.0) is not None
+        assert scheduler.next(0.0) is None
+        scheduler.finished("task00", 1.0)
+        assert scheduler.next(1.0) is not None
+        assert scheduler.next(1.0) is None
+
+
+class TestDeaths:
+    def test_a_lost_task_is_next_and_then_given_up(self) -> None:
+        scheduler = Scheduler(Policy(100.0, 1, passes=3), names(2))
+        for number in range(MAX_TRIES):
+            grant = scheduler.next(float(number))
+            assert grant is not None
+            assert grant.task_id == "task00"
+            assert scheduler.lost("task00") == (number + 1 < MAX_TRIES)
+        made = simulate(scheduler, lambda grant, share: 1.0, lambda grant: 1.0)
+        assert {grant.task_id for _, grant in made} == {"task01"}
+
+    def test_a_pass_that_ended_well_forgives_earlier_deaths(self) -> None:
+        scheduler = Scheduler(Policy(1000.0, 1, passes=2), names(1))
+        for number in range(2):
+            assert scheduler.next(0.0) == Grant("task00", 1000.0, number)
+            assert scheduler.lost("task00")
+            assert scheduler.next(0.0) == Grant("task00", 1000.0, number)
+            scheduler.finished("task00", 1.0)
+        assert scheduler.next(0.0) is None
+        assert scheduler.exhausted(0.0)
+
+
+class TestExhausted:
+    def test_only_when_nothing_runs_waits_or_may_come_back(self) -> None:
+        assert Scheduler(Policy(100.0, 1), []).exhausted(0.0)
+        scheduler = Scheduler(Policy(100.0, 1, passes=2), names(1))
+        assert not scheduler.exhausted(0.0)
+        scheduler.next(0.0)
+        assert not scheduler.exhausted(0.0)
+        scheduler.finished("task00", 0.5)
+        assert not scheduler.exhausted(0.0)
+        assert scheduler.exhausted(95.0)
+        assert Scheduler(Policy(100.0, 1), names(1)).exhausted(100.0)
+
+    def test_asking_changes_nothing(self) -> None:
+        scheduler = Scheduler(Policy(100.0, 1, passes=2), [], passes={"task00": 1}, doubt={"task00": 1.0})
+        assert not scheduler.exhausted(0.0)
+        assert scheduler.waiting == []
+        assert scheduler.next(0.0) == Grant("task00", 100.0, 1)
+
+
+def test_easiest_first_orders_by_size_then_id() -> None:
+    assert easiest_first([("c", 3), ("b", 1), ("a", 3)]) == ["b", "a", "c"]
