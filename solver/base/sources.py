@@ -63,7 +63,8 @@ def training_sources(re_arc: Path | None, extra: Path | None) -> list[Source]:
     forbidden = evaluation_pairs()
 
     def clean(tasks: Iterable[tuple[str, tuple[Pair, ...]]]) -> tuple[tuple[Pair, ...], ...]:
-        return tuple(tuple(dict.fromkeys(pairs)) for _, pairs in tasks if len(pairs) > 1 and forbidden.isdisjoint(pairs))
+        distinct = (tuple(dict.fromkeys(pairs)) for _, pairs in tasks)
+        return tuple(pairs for pairs in distinct if len(pairs) > 1 and forbidden.isdisjoint(pairs))
 
     generated = {
         task_id: _pairs(raw, f"{re_arc}: task {task_id}")
