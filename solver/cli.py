@@ -10,11 +10,13 @@ import json
 import logging
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 from rich.console import Console
 
@@ -29,12 +31,25 @@ from solver.runner import run
 from solver.task import SPLITS, Task, read_challenges, read_json, read_split, select
 
 
+class Parser(argparse.ArgumentParser):
+    """Refuses an option as all other bad input is refused: in one line, without the whole usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        _complain(message)
+        self.exit(2)
+
+
+def _complain(message: str) -> None:
+    # One line even where a file name or a task id holds line breaks.
+    print(f"error: {' '.join(message.splitlines())}", file=sys.stderr)
+
+
 def guarded(command: Callable[[], int]) -> int:
     """Runs a command; bad input becomes one line and exit code 2."""
     try:
         return command()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _complain(str(error))
         return 2
 
 
@@ -46,7 +61,7 @@ def submission(arguments: Sequence[str] | None = None) -> int:
 
 
 def _submission_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="submission.py",
         description="Solve ARC tasks by test-time training and write two attempts per test input. "
         "Without arguments: the competition's files on Kaggle, a scored dry run elsewhere.",
@@ -101,9 +116,18 @@ def _read_tasks(places: Places) -> tuple[Task, ...]:
 
 def _read_solutions(places: Places, tasks: Sequence[Task]) -> evaluation.Solutions | None:
     ids = [task.id for task in tasks]
-    if places.solutions:
-        return evaluation.restrict(evaluation.read_solutions(places.solutions), ids)
-    return evaluation.restrict(evaluation.split_solutions(places.split), ids) if places.split else None
+    if not places.solutions:
+        return evaluation.restrict(evaluation.split_solutions(places.split), ids) if places.split else None
+    solutions = evaluation.read_solutions(places.solutions)
+    for task in tasks:
+        outputs = len(solutions.get(task.id, ()))
+        if not outputs:
+            raise InputError(f"{places.solutions}: task {task.id}: is missing")
+        if outputs != len(task.test_inputs):
+            raise InputError(
+                f"{places.solutions}: task {task.id}: has {outputs} test outputs instead of {len(task.test_inputs)}"
+            )
+    return evaluation.restrict(solutions, ids)
 
 
 def _settings(options: argparse.Namespace, places: Places, profile: Profile, began: float) -> Settings:
@@ -111,6 +135,8 @@ def _settings(options: argparse.Namespace, places: Places, profile: Profile, beg
         value = getattr(options, name)
         if value is not None and value < (0 if name == "ttt_steps" else 1):
             raise InputError(f"--{name.replace('_', '-')} {value}: is too small")
+    if options.resume and options.run_dir is None:
+        raise InputError("--resume: needs the --run-dir of the run to go on with")
     devices, threads = _devices(options, profile)
     return Settings(
         output=options.output,
@@ -148,28 +174,31 @@ def _devices(options: argparse.Namespace, profile: Profile) -> tuple[tuple[str |
 
 def _check_writable(output: Path, run_dir: Path) -> None:
     """Says early, in one line, what would otherwise fail after hours."""
-    if output.is_dir():
-        raise InputError(f"--output {output}: is a folder")
+    # Tried, not asked: permissions do not tell of read-only file systems, and root has all of them.
+    try:
+        if output.is_dir():
+            raise InputError(f"--output {output}: is a folder")
+        with tempfile.NamedTemporaryFile(prefix=f".{output.name}.", dir=output.parent):
+            pass
+    except OSError as error:
+        raise InputError(f"--output {output}: cannot be written ({error.strerror})") from None
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=run_dir):
+            pass
     except OSError as error:
-        raise InputError(f"--run-dir {run_dir}: cannot be made ({error.strerror})") from None
-    for flag, folder in (("--output", output.parent), ("--run-dir", run_dir)):
-        if not folder.is_dir():
-            raise InputError(f"{flag}: {folder} is not a folder")
-        if not os.access(folder, os.W_OK):
-            raise InputError(f"{flag}: {folder} cannot be written to")
+        raise InputError(f"--run-dir {run_dir}: cannot be used ({error.strerror})") from None
 
 
 def _log_to(run_dir: Path) -> None:
-    logging.basicConfig(
-        filename=run_dir / "run.log", level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    # Delayed: a run that is refused leaves no log.
+    log = logging.FileHandler(run_dir / "run.log", delay=True)
+    logging.basicConfig(handlers=[log], level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """`python -m solver`: everything beside the submission itself."""
-    parser = argparse.ArgumentParser(prog="python -m solver", description="Tools of the ARC kit.")
+    parser = Parser(prog="python -m solver", description="Tools of the ARC kit.")
     commands = parser.add_subparsers(dest="command", required=True)
     validate = commands.add_parser("validate", help="check a submission file against its challenges")
     validate.add_argument("submission", type=Path)
@@ -181,8 +210,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     solutions.add_argument("--split", choices=SPLITS)
     scoring.add_argument("--json", action="store_true", help="print one JSON object")
     _add_train_base(commands.add_parser("train-base", help="train the embedded base"))
+    bench = commands.add_parser("bench", help="seconds and memory of a public model's shape, with random weights")
+    bench.add_argument("--shape", choices=("tiny", "llama-1b", "llama-8b"), default="llama-1b")
+    bench.add_argument("--device")
+    bench.add_argument("--quantize", choices=("nf4", "none"), default="nf4")
+    bench.add_argument("--steps", type=int, default=4)
+    bench.add_argument("--views", type=int, default=8)
+    bench.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
-    handlers = {"validate": _validate, "score": _score, "train-base": _train_base}
+    handlers = {"validate": _validate, "score": _score, "train-base": _train_base, "bench": _bench}
     return guarded(lambda: handlers[options.command](options))
 
 
@@ -196,7 +232,7 @@ def _validate(options: argparse.Namespace) -> int:
     tasks = read_split(options.split) if options.split else read_challenges(options.challenges)
     problems = check_submission(read_json(options.submission), tasks, str(options.submission))
     for problem in problems:
-        print(f"error: {problem}", file=sys.stderr)
+        _complain(problem)
     if problems:
         return 2
     print(f"{options.submission}: valid, {len(tasks)} tasks, {sum(len(t.test_inputs) for t in tasks)} test inputs")
@@ -239,6 +275,30 @@ def _add_train_base(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="change a setting of the training, such as tokens=40e6, width=256, geometric=false",
     )
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from solver.bench import benchmark
+    from solver.model import quiet_libraries
+
+    quiet_libraries()
+    (task,) = select(read_split("arc1-training"), ["00d62c1b"])
+    measured = benchmark(
+        options.shape,
+        options.device,
+        options.quantize,
+        task,
+        options.steps,
+        options.views,
+        lambda text: print(text, file=sys.stderr, flush=True),
+    )
+    values = {field.name: getattr(measured, field.name) for field in fields(measured)}
+    if options.json:
+        print(json.dumps(values))
+        return 0
+    for name, value in values.items():
+        print(f"{name.replace('_', ' '):25} {value if not isinstance(value, float) else round(value, 3)}")
+    return 0
 
 
 def _train_base(options: argparse.Namespace) -> int:

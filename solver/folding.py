@@ -48,7 +48,7 @@ def fold(model: nn.Module, dense_weight: Callable[[nn.Module], Tensor], dtype: t
     for layer in model.modules():
         if hasattr(layer, "lora_A") and ADAPTER in layer.lora_A:  # type: ignore[operator]
             replacement = FoldedLora(layer, dense_weight(layer.base_layer), dtype)  # type: ignore[arg-type]
-            layer.forward = replacement.forward  # type: ignore[assignment]
+            layer.forward = replacement.forward
             folded.append(replacement)
     return folded
 
@@ -56,10 +56,10 @@ def fold(model: nn.Module, dense_weight: Callable[[nn.Module], Tensor], dtype: t
 @contextmanager
 def frozen(layers: list[FoldedLora]) -> Iterator[None]:
     """Inside, the effective weights are computed once: for inference, while the adapter does not change."""
-    with torch.no_grad():
-        for layer in layers:
-            layer.freeze()
     try:
+        with torch.no_grad():
+            for layer in layers:
+                layer.freeze()
         yield
     finally:
         for layer in layers:

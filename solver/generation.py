@@ -60,14 +60,14 @@ def greedy(
     logits_BV = base.next_logits(batch.ids, batch.positions, cache)
     read = clock()
     steps = 0
-    for steps in range(limit):  # noqa: B007 (the count is reported)
+    for steps in range(limit):
         chosen, gained = _best(logits_BV, torch.from_numpy(decoding.legal()).to(base.device))
         for row in np.flatnonzero(~done):
             tokens[row].append(int(chosen[row]))
         logprobs += np.where(done, 0.0, gained)
         positions = decoding.advance(chosen)
         done |= chosen == fmt.stop_id
-        if done.all() or deadline.passed():
+        if done.all() or steps + 1 == limit or deadline.passed():
             break
         ids_B1 = torch.from_numpy(chosen)[:, None].to(base.device)
         positions_B1 = torch.from_numpy(positions)[:, None].to(base.device)
@@ -77,7 +77,10 @@ def greedy(
 
 
 def _best(logits: Tensor, legal: Tensor) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Of logits and legal [B, V]: each row's best legal token and its log-probability among the legal ones, [B]."""
-    scores = logits.float().masked_fill(~legal, float("-inf")).log_softmax(-1)
+    """Each row's best legal token and its log-probability among the legal ones, [B].
+
+    logits: [B, V]; legal: [B, v], over the first v tokens, beyond which none is legal.
+    """
+    scores = logits[:, : legal.shape[1]].float().masked_fill(~legal, float("-inf")).log_softmax(-1)
     best = scores.max(-1)
     return best.indices.cpu().numpy(), best.values.cpu().numpy()

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import resource
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from importlib.metadata import PackageNotFoundError, version
@@ -36,7 +36,7 @@ class ChunkedCausalAttention(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """query, key, value: [B, H, T, D], the same H."""
         shape = query.shape
         length, width = shape[2:]
@@ -57,7 +57,7 @@ class ChunkedCausalAttention(torch.autograd.Function):
         return out.view(shape)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         query, key, value, *weights = ctx.saved_tensors
         length = query.shape[1]
         grad = grad.reshape(query.shape)
@@ -193,6 +193,16 @@ def save_base(lm: Any, folder: Path, tokens: Sequence[str], position_scheme: str
     ).save_pretrained(folder)
 
 
+def save_random_llama(folder: Path, sizes: Mapping[str, int | bool], tokens: Sequence[str]) -> None:
+    """A Llama of the given configuration with random bf16 weights and this kit's tokenizer: for benchmarks."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(**sizes, max_position_embeddings=1 << 16)
+    torch.manual_seed(0)
+    lm = LlamaForCausalLM(config).to(torch.bfloat16)
+    save_base(lm, folder, tokens, "geometric")
+
+
 class Quantize(Enum):
     """How the base's linear layers are stored."""
 
@@ -255,14 +265,13 @@ class SlotCache(DynamicCache):  # type: ignore[misc]
         """[B, 1, 1, filled], True where a row's newest token may look."""
         return (torch.arange(self.filled, device=self.slots.device) <= self.slots[:, None])[:, None, None]
 
-    def update(  # type: ignore[override]
-        self, key: Tensor, value: Tensor, layer: int, *_: Any, **__: Any
-    ) -> tuple[Tensor, Tensor]:
+    def update(self, key: Tensor, value: Tensor, layer: int, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
         """key, value: [B, H, T, D], T is the prompts' length once and 1 from then on."""
         if layer == len(self._keys):
             batch, heads, length, width = key.shape
             for store, new in ((self._keys, key), (self._values, value)):
-                store.append(new.new_empty(batch, heads, self.capacity, width))
+                # Zeros: a slot that is masked but not yet written could hold NaN, which no mask hides.
+                store.append(new.new_zeros(batch, heads, self.capacity, width))
                 store[layer][:, :, :length] = new
             self.filled = length
             return key, value
@@ -298,6 +307,17 @@ class Base:
         """The LoRA weights by name, live."""
         return {name: weight for name, weight in self.lm.named_parameters() if "lora_" in name}
 
+    def parameters(self) -> int:
+        """Parameters of the base, its LoRA not counted."""
+        count = sum(weight.numel() for name, weight in self.lm.named_parameters() if "lora_" not in name)
+        # NF4 packs two weights into a byte.
+        packed = (layer.weight for layer in self.lm.modules() if hasattr(getattr(layer, "weight", None), "quant_state"))
+        return count + sum(int(weight.quant_state.shape.numel()) - weight.numel() for weight in packed)
+
+    def loss_scale(self) -> float:
+        """What losses are multiplied by before the backward pass: fp16 would round small gradients to zero."""
+        return 4096.0 if self.dtype == torch.float16 else 1.0
+
     def reset(self) -> None:
         """Back to the state after loading, bit for bit: adapter, gradients, checkpointing."""
         with torch.no_grad():
@@ -308,12 +328,17 @@ class Base:
 
     def checkpoint_activations(self, on: bool) -> None:
         """Recompute activations in the backward pass: about a third slower, far less memory."""
+        from transformers.modeling_layers import GradientCheckpointingLayer
+
         if on:
-            self.checkpointing = True
             self.lm.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         elif self.checkpointing:
-            self.checkpointing = False
             self.lm.gradient_checkpointing_disable()
+        self.checkpointing = on
+        # Only in training mode do these layers recompute anything. Their own mode changes nothing else.
+        for layer in self.lm.modules():
+            if isinstance(layer, GradientCheckpointingLayer):
+                layer.training = on
 
     def recover(self) -> None:
         """Frees what a failed job may have left behind."""
@@ -388,11 +413,15 @@ def _read_model(folder: Path, options: dict[str, Any], device: torch.device) -> 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return AutoModelForCausalLM.from_pretrained(
-                folder, local_files_only=True, device_map={"": device}, **options
+            lm, info = AutoModelForCausalLM.from_pretrained(
+                folder, local_files_only=True, device_map={"": device}, output_loading_info=True, **options
             )
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise InputError(f"{folder}: cannot be loaded as a causal LM ({str(error).splitlines()[0]})") from None
+    # transformers would go on with random values in their place.
+    if missing := sorted(info["missing_keys"]):
+        raise InputError(f"{folder}: {len(missing)} weights are missing, the first is {missing[0]}")
+    return lm
 
 
 def attach_lora(lm: Any, settings: LoraSettings) -> None:
@@ -406,7 +435,7 @@ def attach_lora(lm: Any, settings: LoraSettings) -> None:
         targets = tuple(name for name, layer in lm.named_modules() if isinstance(layer, linear) and layer is not head)
     config = LoraConfig(
         r=settings.rank,
-        lora_alpha=settings.alpha,  # type: ignore[arg-type]
+        lora_alpha=settings.alpha,
         use_rslora=settings.rank_stabilised,
         target_modules=list(targets),
         lora_dropout=0.0,

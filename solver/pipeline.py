@@ -15,7 +15,7 @@ from solver.attempts import Candidate
 from solver.augmentation import IDENTITY_COLOURS, Dihedral, Episode, Transform, View, random_colours, random_order
 from solver.budget import Clock, Deadline
 from solver.generation import Generated, greedy
-from solver.grid import MAX_SIDE, Grid
+from solver.grid import BLACK, MAX_SIDE, Grid
 from solver.jobs import Job
 from solver.model import Base, peak_memory
 from solver.profiles import Profile
@@ -28,6 +28,9 @@ Emit = Callable[[Sequence[Candidate]], None]
 
 DECODE_SHARE = 0.5
 """Test-time training leaves at least this fraction of a job's seconds, or what the views need, whichever is less."""
+
+
+LARGEST = Grid(((BLACK,) * MAX_SIDE,) * MAX_SIDE)
 
 
 @dataclass(slots=True)
@@ -78,13 +81,11 @@ def inference_views(task: Task, profile: Profile, seed: int) -> list[View]:
 
 
 def answer_limits(task: Task, query: Grid, profile: Profile) -> tuple[int, int]:
-    """(expected, most) tokens of an answer, judged by the demonstrations' outputs alone and relative to inputs."""
-    fmt = profile.format
-    outputs = [fmt.answer_length(pair.output) for pair in task.train]
-    ratios = [fmt.answer_length(pair.output) / fmt.answer_length(pair.input) for pair in task.train]
-    scaled = round(max(ratios) * fmt.answer_length(query))
-    largest = max(fmt.answer_length(Grid(((0,) * MAX_SIDE,) * MAX_SIDE)), 1)
-    expected = min(largest, max(*outputs, scaled) if len(outputs) > 1 else max(outputs[0], scaled))
+    """(expected, most) tokens of an answer, by the demonstrations' outputs, alone and relative to their inputs."""
+    length = profile.format.answer_length
+    largest = length(LARGEST)
+    scaled = max(length(pair.output) / length(pair.input) for pair in task.train) * length(query)
+    expected = min(largest, max(round(scaled), *(length(pair.output) for pair in task.train)))
     return expected, min(largest, 2 * expected + 16)
 
 
@@ -158,8 +159,9 @@ def _batches(
         episode = view.episode(task, task.test_inputs[query.index])
         fitting = fit_context(profile.format, episode, profile.context, answer_room=most)
         if fitting is None:
+            # Which demonstration stays depends on the view's order, so other views may still fit.
             solved.notes.append(f"test input {query.index}: too long even with one demonstration")
-            return []
+            continue
         if len(fitting.demonstrations) < len(episode.demonstrations):
             dropped = len(episode.demonstrations) - len(fitting.demonstrations)
             solved.notes.append(f"test input {query.index}: {dropped} demonstrations dropped from a prompt")
@@ -184,12 +186,14 @@ def _answers(
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error) or len(prompts) == 1:
             raise
-        solved.notes.append(f"out of memory decoding {len(prompts)} views at once: halved")
-        middle = len(prompts) // 2
-        halves = (prompts[:middle], prompts[middle:])
-        return [answer for half in halves for answer in _answers(base, half, most, deadline, pace, solved, clock)]
-    pace.learn(sum(map(len, prompts)), timing.prompt, timing.steps, timing.answer)
-    return answers
+    else:
+        pace.learn(sum(map(len, prompts)), timing.prompt, timing.steps, timing.answer)
+        return answers
+    # Not in the handler: while the error lives, so does all that the failed batch allocated.
+    solved.notes.append(f"out of memory decoding {len(prompts)} views at once: halved")
+    middle = len(prompts) // 2
+    halves = (prompts[:middle], prompts[middle:])
+    return [answer for half in halves for answer in _answers(base, half, most, deadline, pace, solved, clock)]
 
 
 def _candidates(

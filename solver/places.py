@@ -44,10 +44,14 @@ def is_rerun(environment: Mapping[str, str] = os.environ) -> bool:
 def find_places(options: argparse.Namespace, root: Path = KAGGLE_INPUT, rerun: bool | None = None) -> Places:
     """Fills in what the options leave open. Raises `InputError` for a combination that makes no sense."""
     rerun = is_rerun() if rerun is None else rerun
-    base = options.base or _attached_base(root)
+    base = _attached_base(root) if options.base is None else options.base
+    few = DRY_RUN_LIMIT if options.limit is None and not options.task_ids else options.limit
+
+    def budget(default: str) -> str:
+        return default if options.time_budget is None else str(options.time_budget)
+
     if options.challenges or options.split:
-        budget = options.time_budget or "12h"
-        return Places(options.challenges, options.split, options.solutions, base, budget, options.limit)
+        return Places(options.challenges, options.split, options.solutions, base, budget("12h"), options.limit)
     if options.solutions:
         raise InputError("--solutions: needs --challenges")
     name = "test" if rerun else "evaluation"
@@ -55,21 +59,24 @@ def find_places(options: argparse.Namespace, root: Path = KAGGLE_INPUT, rerun: b
     if rerun and not found:
         raise InputError(f"{root}: holds no arc-agi_test_challenges.json; attach the competition to the notebook")
     if found:
-        solutions = None if rerun else competition_file(root, f"arc-agi_{name}_solutions.json")
-        budget = options.time_budget or (COMPETITION_BUDGET if rerun else VISIBLE_BUDGET)
-        limit = options.limit if rerun else options.limit or DRY_RUN_LIMIT
-        return Places(found, None, solutions, base, budget, limit)
-    wanted = options.limit or (None if options.task_ids else DRY_RUN_LIMIT)
-    return Places(None, DRY_RUN_SPLIT, None, base, options.time_budget or DRY_RUN_BUDGET, wanted)
+        if rerun:
+            return Places(found, None, None, base, budget(COMPETITION_BUDGET), options.limit)
+        solutions = competition_file(root, f"arc-agi_{name}_solutions.json")
+        return Places(found, None, solutions, base, budget(VISIBLE_BUDGET), few)
+    return Places(None, DRY_RUN_SPLIT, None, base, budget(DRY_RUN_BUDGET), few)
 
 
 def competition_file(root: Path, name: str) -> Path | None:
-    """The file of that name anywhere under `root`, hyphens and underscores alike; the least deep one."""
+    """The file of that name anywhere under `root`, hyphens and underscores alike.
+
+    The competition's own folder comes before datasets, which often hold an earlier year's files; then the least deep.
+    """
     if not root.is_dir():
         return None
     wanted = name.replace("-", "_")
     found = [path for path in root.rglob("*.json") if path.name.replace("-", "_") == wanted]
-    return min(found, key=lambda path: (len(path.parts), str(path)), default=None)
+    own = root / "competitions"
+    return min(found, key=lambda path: (not path.is_relative_to(own), len(path.parts), str(path)), default=None)
 
 
 def _attached_base(root: Path) -> str:

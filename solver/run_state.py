@@ -138,8 +138,11 @@ class Watcher(Protocol):
 
 def new_run(settings: Settings, tasks: Sequence[Task], clock: Clock) -> Run:
     """A run at its beginning, or where an earlier one in the same directory left off."""
-    records = _earlier(settings, tasks)
+    earlier = _earlier(settings, tasks)
+    records = {task_id: record for task_id, record in earlier.items() if _whole(record)}
     answers = {query: fallback(task, query.index) for task in tasks for query in task.queries()}
+    for task_id, record in earlier.items():
+        answers |= {Query(task_id, index): attempts for index, attempts in enumerate(record.attempts)}
     fmt = settings.profile.format
     sizes = [
         (task.id, sum(fmt.length(Episode(task.train, query)) for query in task.test_inputs))
@@ -152,12 +155,16 @@ def new_run(settings: Settings, tasks: Sequence[Task], clock: Clock) -> Run:
     for task_id, record in records.items():
         scheduler.passes[task_id] = record.pass_number + 1
         scheduler.doubt[task_id] = state.doubt(task_id)
-        state.answers |= {Query(task_id, index): attempts for index, attempts in enumerate(record.attempts)}
     return state
 
 
+def _whole(record: TaskRecord) -> bool:
+    """Whether a task had its first pass; one cut short or failed begins anew, its answers stand until then."""
+    return record.status is Outcome.DONE or (record.status is Outcome.TIMED_OUT and record.pass_number > 0)
+
+
 def _earlier(settings: Settings, tasks: Sequence[Task]) -> dict[str, TaskRecord]:
-    """Records of the tasks that an earlier, compatible run in the same directory finished."""
+    """Records of the tasks that an earlier, compatible run in the same directory worked on."""
     path = settings.journal
     if not path.exists():
         return {}
@@ -169,5 +176,4 @@ def _earlier(settings: Settings, tasks: Sequence[Task]) -> dict[str, TaskRecord]
             for key, value in settings.fixed(tasks).items():
                 if event.get(key) != value:
                     raise InputError(f"{path}: cannot resume: {key} was {event.get(key)!r}, now it is {value!r}")
-    done = finished_tasks(events)
-    return {task_id: record for task_id, record in done.items() if record.status is Outcome.DONE}
+    return finished_tasks(events)

@@ -62,22 +62,27 @@ def run(settings: Settings, tasks: Sequence[Task], watcher: Watcher, clock: Cloc
 
 @dataclass(slots=True)
 class Loop:
-    """Run state plus the processes that work on it."""
+    """Run state plus the processes that work on it.
+
+    broken: tasks whose last try died with its worker; what it found waits to be replaced by another try's candidates.
+    """
 
     state: Run
     journal: Journal
     watcher: Watcher
     order: list[Task]
     seats: list[Seat]
+    broken: set[str]
 
     def __init__(self, state: Run, journal: Journal, watcher: Watcher, order: list[Task]) -> None:
         self.state, self.journal, self.watcher, self.order = state, journal, watcher, order
         self.seats = []
+        self.broken = set()
 
     def work(self) -> None:
         """Until everything is done, the time is over, or no worker is left."""
         state = self.state
-        if not state.scheduler.waiting and not state.scheduler.idle():
+        if state.scheduler.exhausted(state.clock()):
             return
         for number, device in enumerate(state.settings.devices):
             settings = WorkerSettings(
@@ -97,7 +102,7 @@ class Loop:
 
     def _hand_out(self, now: float) -> bool:
         """Gives every free worker a task; False when nothing runs and nothing is left to be started."""
-        for seat in self.seats:
+        for seat in list(self.seats):
             if not seat.ready or seat.grant:
                 continue
             seat.grant = self.state.scheduler.next(now)
@@ -105,9 +110,11 @@ class Loop:
                 settings, task = self.state.settings, self.state.tasks[seat.grant.task_id]
                 seed = _seed(settings.seed, task.id, seat.grant.number)
                 job = Job(task, seat.grant.ends, seed, settings.ttt, settings.ttt_steps, seat.grant.number)
-                seat.pipe.send(job)
-        busy = any(seat.grant or not seat.ready for seat in self.seats)
-        return busy or bool(self.state.scheduler.waiting)
+                try:
+                    seat.pipe.send(job)
+                except OSError:  # it died after its last message
+                    self._died(seat)
+        return not self.state.scheduler.exhausted(now)
 
     def _listen(self, seat: Seat) -> None:
         """Takes all messages of a worker; notices its death."""
@@ -132,10 +139,19 @@ class Loop:
             case Unusable():
                 self._problem(f"worker {message.worker}: {message.message}")
                 self._remove(seat)
+                self.state.scheduler.worker_gone()
             case Partial():
-                self.state.found[message.task_id] += message.candidates
+                self._collect(message)
             case Finished():
                 self._finish(seat, message)
+
+    def _collect(self, message: Partial) -> None:
+        """Adds candidates; another try's replace those of the try that died, which had the same views."""
+        state, task_id = self.state, message.task_id
+        if task_id in self.broken:
+            self.broken.remove(task_id)
+            state.found[task_id] = list(state.records[task_id].candidates) if task_id in state.records else []
+        state.found[task_id] += message.candidates
 
     def _finish(self, seat: Seat, message: Finished) -> None:
         grant, seat.grant = seat.grant, None
@@ -164,6 +180,7 @@ class Loop:
         record = replace(record, candidates=tuple(state.found[record.task_id]), attempts=attempts)
         state.answers |= {Query(record.task_id, index): one for index, one in enumerate(attempts)}
         state.records[record.task_id] = record
+        self.broken.discard(record.task_id)
         self.journal.append(TASK_EVENT, **record.to_json())
         write_submission(state.settings.output, self.order, state.answers)
 
@@ -175,12 +192,16 @@ class Loop:
             task_id = seat.grant.task_id
             again = self.state.scheduler.lost(task_id)
             text += f" on task {task_id}" + ("; the task is tried again" if again else "")
-            if not again:
+            if again:
+                self.broken.add(task_id)
+            else:
                 self._record(TaskRecord(task_id, Outcome.FAILED, error=text, pass_number=seat.grant.number))
         self._problem(text)
         self._remove(seat)
         if seat.deaths < LIVES:
             self.seats.append(_seat(seat.settings, seat.deaths + 1))
+        else:
+            self.state.scheduler.worker_gone()
 
     def _problem(self, text: str) -> None:
         self.state.problems.append(text)
@@ -193,13 +214,15 @@ class Loop:
             seat.process.kill()
 
     def close(self) -> None:
-        """Ends all workers; what a running task has found so far still counts."""
-        running = [seat.grant for seat in self.seats if seat.grant]
+        """Ends all workers; what unfinished tasks have found so far still counts."""
+        cut_short = {seat.grant.task_id: seat.grant.number for seat in self.seats if seat.grant}
+        for task_id in sorted(self.broken - cut_short.keys()):
+            cut_short[task_id] = self.state.scheduler.passes.get(task_id, 0)
         for seat in self.seats:
             seat.process.kill()
-        for grant in running:
+        for task_id, number in cut_short.items():
             note = "stopped at the end of the run's time"
-            self._record(TaskRecord(grant.task_id, Outcome.TIMED_OUT, notes=(note,), pass_number=grant.number))
+            self._record(TaskRecord(task_id, Outcome.TIMED_OUT, notes=(note,), pass_number=number))
         for seat in self.seats:
             seat.process.join()
             seat.pipe.close()

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -49,7 +49,7 @@ class Optimizer(Protocol):
     """What `fit` asks of an optimiser; torch's own satisfy it."""
 
     @property
-    def param_groups(self) -> list[dict[str, object]]: ...
+    def param_groups(self) -> list[dict[str, Any]]: ...
 
     def step(self) -> object: ...
 
@@ -115,13 +115,16 @@ def fit(
     replan: Callable[[int, float], int] | None = None,
     converged: Callable[[Sequence[float]], bool] | None = None,
     on_step: Callable[[int, float], None] | None = None,
+    clip: float | None = None,
+    loss_scale: float = 1.0,
     clock: Clock = time.monotonic,
 ) -> FitReport:
     """Runs optimiser steps `first_step .. steps - 1`; each takes one item of `batches`, a list of micro-batches.
 
     replan(executed, seconds) may lower or raise the planned steps after each step; the schedule follows.
-    A step whose loss is not finite is not applied and ends the fit. Out of memory ends it as well: the caller
-    decides what to make smaller. Other errors are raised.
+    clip bounds the global norm of the gradients; loss_scale keeps those of fp16 activations from vanishing.
+    A step whose loss or gradient norm is not finite is not applied and ends the fit. Out of memory ends it as well:
+    the caller decides what to make smaller. Other errors are raised.
     """
     deadline = deadline or Deadline.never()
     report = FitReport(planned=steps)
@@ -133,16 +136,17 @@ def fit(
             break
         micro_batches = next(batches)
         for group in optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * schedule(step, report.planned)  # type: ignore[operator]
+            group["lr"] = group["initial_lr"] * schedule(step, report.planned)
         try:
-            loss = _accumulate(loss_sum, micro_batches)
+            loss = _accumulate(loss_sum, micro_batches, loss_scale)
+            finite = math.isfinite(loss) and _unscale_and_clip(optimizer, loss_scale, clip)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             optimizer.zero_grad()
             report.stop = Stop.OUT_OF_MEMORY
             break
-        if not math.isfinite(loss):
+        if not finite:
             optimizer.zero_grad()
             report.stop = Stop.NOT_FINITE
             break
@@ -164,12 +168,23 @@ def fit(
     return report
 
 
-def _accumulate(loss_sum: LossSum, micro_batches: Sequence[Batch]) -> float:
-    """Gradients of the mean over all target tokens of a step; returns that mean in nats."""
-    targets = sum(int(batch.loss_mask[:, 1:].sum()) for batch in micro_batches)
+def _accumulate(loss_sum: LossSum, micro_batches: Sequence[Batch], loss_scale: float) -> float:
+    """Scaled gradients of the mean over all target tokens of a step; returns that mean, unscaled, in nats."""
+    targets = max(1, sum(int(batch.loss_mask[:, 1:].sum()) for batch in micro_batches))
     total = 0.0
     for batch in micro_batches:
         loss, _ = loss_sum(batch)
-        (loss / max(1, targets)).backward()  # type: ignore[no-untyped-call]
+        (loss * (loss_scale / targets)).backward()  # type: ignore[no-untyped-call]
         total += loss.item()
-    return total / max(1, targets)
+    return total / targets
+
+
+def _unscale_and_clip(optimizer: Optimizer, loss_scale: float, clip: float | None) -> bool:
+    """Undoes the loss scale and bounds the gradients' norm; False if that norm is not finite."""
+    if clip is None and loss_scale == 1.0:
+        return True
+    weights = [weight for group in optimizer.param_groups for weight in group["params"] if weight.grad is not None]
+    for weight in weights:
+        weight.grad.div_(loss_scale)
+    norm = torch.nn.utils.clip_grad_norm_(weights, math.inf if clip is None else clip)
+    return bool(torch.isfinite(norm))

@@ -21,10 +21,10 @@ from solver.model import Base
 from solver.profiles import Profile, TttSettings
 from solver.prompt import Encoded, Format, fit_context
 from solver.task import Task
-from solver.training import Batch, FitReport, Stop, fit, warmup_cosine
+from solver.training import Batch, FitReport, Stop, fit, is_out_of_memory, warmup_cosine
 
 PROBE_STEPS = 3
-"""Steps timed before the number of steps is planned; the first is slower, so one is never enough."""
+"""Steps timed before the number of steps is first planned; the first is slower, so one is never enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,10 @@ class Plan:
 
 @dataclass(slots=True)
 class TttReport:
-    """What test-time training did to one task. Losses are nats per target token on the leave-one-out prompts."""
+    """What test-time training did to one task. Losses are nats per target token on the leave-one-out prompts.
+
+    planned: as first planned after the probe; step_seconds: mean of the executed steps; seconds: everything.
+    """
 
     stop: Stop
     planned: int = 0
@@ -46,6 +49,7 @@ class TttReport:
     examples: int = 0
     tokens: int = 0
     seconds: float = 0.0
+    step_seconds: float = 0.0
     loss_before: float | None = None
     loss_after: float | None = None
     losses: list[float] = field(default_factory=list)
@@ -121,6 +125,27 @@ def micro_batches(encoded: Sequence[Encoded], tokens: int, pad_id: int, device: 
 
 
 @dataclass(slots=True)
+class StepPlanner:
+    """How many steps the time allows, by the steps timed so far; at most `most`.
+
+    Asked again after every step, so that the learning rate's cosine ends where the time does. `first` is the plan
+    that was made after the probe: what the executed steps are compared with.
+    """
+
+    most: int
+    plan: Plan
+    first: int | None = None
+
+    def __call__(self, executed: int, seconds: float) -> int:
+        if self.plan.steps is not None or executed < PROBE_STEPS:
+            return self.most
+        affordable = max(0.0, self.plan.deadline.left()) / (seconds / executed)
+        planned = int(min(self.most, executed + affordable))
+        self.first = self.first or planned
+        return planned
+
+
+@dataclass(slots=True)
 class Degradation:
     """How far a task's training was made smaller to fit in memory; each rung is tried once, in order."""
 
@@ -185,9 +210,22 @@ def train(base: Base, task: Task, plan: Plan, clock: Clock = time.monotonic) -> 
         base.reset()
         report.events.append("adapter reset: answers come from the untrained base")
     elif fitted and measured:
-        report.loss_after = loss_of(base, measured, rung.micro_tokens)
+        report.loss_after = _measure(base, measured, rung, report.events)
+    # Decoding with a cache and checkpointing exclude each other.
+    base.checkpoint_activations(False)
     report.seconds = clock() - began
     return report
+
+
+def _measure(base: Base, measured: Sequence[Encoded], rung: Degradation, events: list[str]) -> float | None:
+    """`loss_of`, or None where there is no memory for it: a loss that is only shown must not cost the training."""
+    try:
+        return loss_of(base, measured, rung.micro_tokens)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        events.append("out of memory measuring the loss")
+        return None
 
 
 def _attempt(
@@ -204,38 +242,33 @@ def _attempt(
     profile = replace(base.profile, context=rung.context)
     rng = random.Random(plan.seed)
     first = examples(task, profile, rng, settings.max_examples)
-    report.examples = len(first)
     if not first:
-        report.stop = Stop.TOO_LONG
+        # What stays reported is why the prompts had to become so short, if they had to.
         return None
+    report.examples = len(first)
     if report.loss_before is None and measured:
-        report.loss_before = loss_of(base, measured, rung.micro_tokens)
+        report.loss_before = _measure(base, measured, rung, report.events)
     per_epoch = -(-len(first) // settings.batch)
-    longest = plan.steps or settings.epochs * per_epoch
-
-    def replan(executed: int, seconds: float) -> int:
-        # Planned once, after the probe: the learning rate's cosine needs a fixed end.
-        if plan.steps is not None or executed != PROBE_STEPS:
-            return fit_planned[0]
-        affordable = executed + int(plan.deadline.left() / (seconds / executed))
-        fit_planned[0] = min(longest, affordable)
-        return fit_planned[0]
-
-    fit_planned = [longest]
+    planner = StepPlanner(settings.epochs * per_epoch if plan.steps is None else plan.steps, plan)
     optimizer = _adamw(base, settings)
     fitted = fit(
         base.loss_sum,
         _steps(base, task, profile, rng, first, rung),
         optimizer,
         warmup_cosine(settings.warmup),
-        steps=longest,
+        steps=planner.most,
         deadline=plan.deadline,
-        replan=replan,
+        replan=planner,
         converged=_converged(settings),
+        clip=settings.clip,
+        loss_scale=base.loss_scale(),
         clock=clock,
     )
-    report.stop, report.planned, report.executed = fitted.stop, fitted.planned, fitted.executed
-    report.tokens, report.losses = fitted.tokens, fitted.losses
+    report.planned = planner.first or planner.most
+    fell_short = fitted.stop is Stop.PLANNED and fitted.executed < report.planned
+    report.stop = Stop.DEADLINE if fell_short else fitted.stop
+    report.executed, report.tokens, report.losses = fitted.executed, fitted.tokens, fitted.losses
+    report.step_seconds = fitted.seconds / max(1, fitted.executed)
     return fitted
 
 
@@ -243,12 +276,6 @@ def _adamw(base: Base, settings: TttSettings) -> torch.optim.Optimizer:
     optimizer = torch.optim.AdamW(base.adapter().values(), lr=settings.lr, weight_decay=settings.weight_decay)
     for group in optimizer.param_groups:
         group["initial_lr"] = settings.lr
-    parameters = list(base.adapter().values())
-
-    def clip(*_: object) -> None:
-        torch.nn.utils.clip_grad_norm_(parameters, settings.clip)
-
-    optimizer.register_step_pre_hook(clip)
     return optimizer
 
 

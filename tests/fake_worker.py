@@ -33,7 +33,7 @@ FOREVER = 1000.0
 
 
 def make_tasks(count: int) -> tuple[Task, ...]:
-    """Small tasks of growing size and increasing ids; every second one has two test inputs."""
+    """Tasks in the order of their ids; the first four grow, every second one has two test inputs."""
     return tuple(_task(number) for number in range(count))
 
 
@@ -41,7 +41,7 @@ def _task(number: int) -> Task:
     rng = random.Random(f"task {number}")
 
     def grid() -> Grid:
-        return Grid(tuple(tuple(rng.randrange(10) for _ in range(3)) for _ in range(1 + number % 30)))
+        return Grid(tuple(tuple(rng.randrange(10) for _ in range(3)) for _ in range(min(30, 3**number))))
 
     pairs = tuple(Pair(grid(), grid()) for _ in range(2))
     return Task(f"task{number:02d}", pairs, tuple(grid() for _ in range(1 + number % 2)))
@@ -89,10 +89,11 @@ def answers(task: Task, seed: int) -> tuple[Candidate, ...]:
 class Script:
     """How the fake behaves. A picklable stand-in for `solver.jobs.enter`.
 
-    notes: folder for what must outlive a process; pause: seconds per job; load: seconds a worker takes to load, by
-    number; deaths: how many times a task kills its worker, after its candidates are sent; deaths_loading: workers
-    that die before they are ready; hangs: tasks that never finish once their candidates are sent; faults: tasks that
-    end with an error; leaves_after: tasks after whose end the worker dies silently; unusable: workers without a base;
+    notes: folder for what must outlive a process; pause: seconds per job; load: seconds that workers take to load;
+    deaths: how many times a pass over a task kills its worker, after its candidates are sent;
+    deaths_loading: workers that die before they are ready; hangs: tasks that never finish once their candidates are
+    sent; faults: tasks that end with an error; short: passes ("task00 1") that end before all their views are done;
+    leaves_after: tasks after whose end the worker dies silently; unusable: workers without a base;
     good_starts: processes that load at all, those started after them never do.
     """
 
@@ -103,6 +104,7 @@ class Script:
     deaths_loading: frozenset[int] = frozenset()
     hangs: frozenset[str] = frozenset()
     faults: frozenset[str] = frozenset()
+    short: frozenset[str] = frozenset()
     leaves_after: frozenset[str] = frozenset()
     unusable: frozenset[int] = frozenset()
     good_starts: int = 1000
@@ -140,7 +142,8 @@ class Script:
         if task.id in self.leaves_after:
             threading.Timer(0.1, os._exit, (0,)).start()
         error = "RuntimeError: no luck\nTraceback" if task.id in self.faults else None
-        pipe.send(Finished(worker, task.id, len(found), len(found), seconds={"decode": self.pause}, error=error))
+        planned = len(found) + (f"{task.id} {job.number}" in self.short)
+        pipe.send(Finished(worker, task.id, len(found), planned, seconds={"decode": self.pause}, error=error))
 
     def note(self, name: str, line: str) -> None:
         with (self.notes / name).open("a") as file:

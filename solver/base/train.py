@@ -155,6 +155,7 @@ def train_base(
     resume: bool,
     init: Path | None = None,
     save_every: float = 300.0,
+    measure_every: float = 1800.0,
 ) -> Progress:
     """Trains until the planned tokens or the deadline; writes checkpoints to `run`, the base as it is then to `out`."""
     checkpoint = run / "checkpoint.pt"
@@ -180,7 +181,7 @@ def train_base(
         print(f"{name}: {len(tasks)} tasks, {sum(map(len, tasks))} pairs", flush=True)
 
     began, before = time.monotonic(), progress.seconds
-    saved = shown = began
+    saved = shown = measured_at = began
     recent: list[float] = []
 
     def save() -> None:
@@ -195,7 +196,7 @@ def train_base(
             file.write(json.dumps(entry) + "\n")
 
     def on_step(step: int, loss: float) -> None:
-        nonlocal saved, shown
+        nonlocal saved, shown, measured_at
         now = time.monotonic()
         progress.step, progress.seconds = step, before + now - began
         progress.tokens += config.step_tokens
@@ -209,11 +210,13 @@ def train_base(
             note(step, loss=round(mean, 4), longest=progress.longest)
             place = f"step {step}/{config.steps()} length {progress.longest}"
             print(f"{place} loss {mean:.4f}, {speed:,.0f} tokens/s, {left} left", flush=True)
-        if now - saved >= save_every:
-            saved = now
+        if now - measured_at >= measure_every:
+            measured_at = now
             score = teacher_forced(lm, measured, config.geometric)
             note(step, **{f"evaluation_{key}": round(value, 4) for key, value in score.items()})
             print(f"  evaluation demonstrations: {score}", flush=True)
+        if now - saved >= save_every:
+            saved = now
             save()
 
     report = fit(

@@ -1,0 +1,116 @@
+"""Seconds and memory of test-time training and decoding on a base of a public model's shape with random weights.
+
+What a profile costs on a machine can be measured before any checkpoint is at hand: speed does not depend on the
+weights' values. Leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from solver.augmentation import Dihedral, Transform, View, random_order
+from solver.budget import Deadline
+from solver.generation import greedy
+from solver.model import Quantize, choose_device, load_base, peak_memory, save_random_llama
+from solver.profiles import LARGE_LORA, LARGE_TTT, NATIVE
+from solver.prompt import NATIVE_TOKENS
+from solver.task import Task
+from solver.ttt import Plan, train
+
+SHAPES: dict[str, dict[str, int | bool]] = {
+    "tiny": {
+        "hidden_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "intermediate_size": 256,
+        "vocab_size": 256,
+        "tie_word_embeddings": False,
+    },
+    "llama-1b": {
+        "hidden_size": 2048,
+        "num_hidden_layers": 16,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "intermediate_size": 8192,
+        "vocab_size": 128256,
+        "tie_word_embeddings": True,
+    },
+    "llama-8b": {
+        "hidden_size": 4096,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "intermediate_size": 14336,
+        "vocab_size": 128256,
+        "tie_word_embeddings": False,
+    },
+}
+"""Llama configurations by name; the vocabulary's first 16 entries serve as the embedded base's tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a benchmark found. Seconds are of wall clock; memory is in bytes, of the GPU or else of the process."""
+
+    shape: str
+    device: str
+    dtype: str
+    quantize: str
+    parameters: int
+    load_seconds: float
+    prompt_tokens: int
+    steps: int
+    step_seconds: float
+    train_tokens_per_second: float
+    views: int
+    read_tokens_per_second: float
+    decode_steps_per_second: float
+    peak_memory: int
+
+
+def benchmark(
+    shape: str, device: str | None, quantize: str, task: Task, steps: int, views: int, say: Callable[[str], None]
+) -> Measured:
+    """Trains `steps` TTT steps on one task as a run would, then decodes 64 tokens of `views` views at once."""
+    place = choose_device(device)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        say(f"writing random weights of shape {shape}")
+        save_random_llama(folder, SHAPES[shape], NATIVE_TOKENS)
+        profile = replace(NATIVE, name=shape, folder=folder, lora=LARGE_LORA, ttt=LARGE_TTT, small=False)
+        say("loading")
+        began = time.monotonic()
+        base = load_base(profile, place, Quantize(quantize))
+        loaded = time.monotonic() - began
+        say(f"training {steps} steps of {profile.ttt.batch} sequences, LoRA rank {profile.lora.rank}")
+        report = train(base, task, Plan(Deadline.never(), seed=0, steps=steps))
+        say(f"decoding {views} views")
+        rng = random.Random(0)
+        count = len(task.train)
+        dihedrals = list(Dihedral)
+        shown = [View(Transform(dihedrals[number % 8]), random_order(rng, count)) for number in range(views)]
+        prompts = [profile.format.encode(view.episode(task, task.test_inputs[0])) for view in shown]
+        with base.inference():
+            _, timing = greedy(base, prompts, 64, Deadline.never())
+        return Measured(
+            shape=shape,
+            device=str(place),
+            dtype=str(base.dtype),
+            quantize=base.quantize.value,
+            parameters=base.parameters(),
+            load_seconds=loaded,
+            prompt_tokens=len(prompts[0]),
+            steps=report.executed,
+            step_seconds=report.step_seconds,
+            train_tokens_per_second=report.tokens / max(1e-9, report.step_seconds * report.executed),
+            views=views,
+            read_tokens_per_second=sum(map(len, prompts)) / timing.prompt,
+            decode_steps_per_second=timing.steps / timing.answer,
+            peak_memory=peak_memory(place),
+        )
