@@ -103,7 +103,7 @@ def _submit(options: argparse.Namespace, began: float) -> int:
         scores = evaluation.score(solutions, state.answers)
         found = report.score_candidates(solutions, summary)
     report.show(console, summary, len(tasks), scores, found)
-    console.print(f"wrote {settings.output}", highlight=False)
+    console.print(f"wrote {settings.output}", highlight=False, markup=False)
     return 0
 
 
@@ -178,8 +178,10 @@ def _check_writable(output: Path, run_dir: Path) -> None:
     try:
         if output.is_dir():
             raise InputError(f"--output {output}: is a folder")
-        with tempfile.NamedTemporaryFile(prefix=f".{output.name}.", dir=output.parent):
-            pass
+        # The run directory, made last so that a refusal leaves none behind, may make the output's folder too.
+        if output.parent.is_dir() or output.parent.absolute() not in (place := run_dir.absolute(), *place.parents):
+            with tempfile.NamedTemporaryFile(prefix=f".{output.name}.", dir=output.parent):
+                pass
     except OSError as error:
         raise InputError(f"--output {output}: cannot be written ({error.strerror})") from None
     try:

@@ -41,9 +41,10 @@ class Watch:
             f"{len(run.tasks)} tasks, base {settings.profile.name}, {len(settings.devices)} worker(s), "
             f"budget {format_duration(settings.budget)}, seed {settings.seed}; run directory {settings.run_dir}",
             highlight=False,
+            markup=False,
         )
         if done := len(run.records):
-            self.console.print(f"resumed: {done} tasks were finished before", highlight=False)
+            self.console.print(f"resumed: {done} tasks were finished before", highlight=False, markup=False)
         if self.console.is_terminal:
             self._live = Live(console=self.console, refresh_per_second=2, transient=True)
             self._live.start()
@@ -54,20 +55,20 @@ class Watch:
             self._live.update(Text(self.line(run), no_wrap=True, overflow="ellipsis"))
         elif now - self._last >= LINE_EVERY:
             self._last = now
-            self.console.print(self.line(run), highlight=False, soft_wrap=True)
+            self.console.print(self.line(run), highlight=False, markup=False, soft_wrap=True)
 
     def ended(self, run: Run) -> None:
         if self._live:
             self._live.stop()
         for problem in run.problems:
-            self.console.print(f"problem: {problem}", style="red", highlight=False, soft_wrap=True)
+            self.console.print(f"problem: {problem}", style="red", highlight=False, markup=False, soft_wrap=True)
 
     def line(self, run: Run) -> str:
         """Tasks done, time left, what is being worked on and, on labelled data, the score so far."""
         scheduler = run.scheduler
         done = sum(count > 0 for count in scheduler.passes.values())
         parts = [f"{done}/{len(run.tasks)} tasks", f"{format_duration(run.left())} left"]
-        if further := sum(count > 1 for count in scheduler.passes.values()):
+        if further := sum(record.pass_number > 0 for record in run.records.values()):
             parts.append(f"{further} further passes")
         parts.append("now " + (" ".join(scheduler.running) or "starting"))
         if self.solutions is not None and run.records:
@@ -108,7 +109,7 @@ def show(console: Console, summary: Summary, tasks: int, scores: Scores | None, 
     """Prints the table at the end of a run. found: the scores if every candidate could be submitted."""
     table = Table(title="Run", show_header=False, title_justify="left")
     for name, value in rows(summary, tasks, scores, found):
-        table.add_row(name, value)
+        table.add_row(Text(name), Text(value))
     console.print(table)
 
 

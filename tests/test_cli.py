@@ -396,6 +396,11 @@ class TestSubmission:
         assert Path("submission.json").read_bytes() == first
         assert len(Script(desk / "notes").read("jobs")) == 3
 
+    @pytest.mark.parametrize("output", ["runs/one/submission.json", "runs/submission.json"])
+    def test_the_output_may_be_in_or_above_the_run_directory(self, output: str) -> None:
+        assert cli.submission((*SOURCE, "--device", "cpu", "--workers", "1", "--no-ttt", "--output", output)) == 0
+        assert check_submission(json.loads(Path(output).read_text()), TASKS, output) == []
+
     def test_solutions_change_no_answer(self) -> None:
         words = ("--challenges", "challenges.json", "--base", "base", "--device", "cpu", "--workers", "1", "--no-ttt")
         assert cli.submission((*words, "--run-dir", "one", "--output", "one.json")) == 0

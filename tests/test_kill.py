@@ -142,7 +142,7 @@ def fake_command(folder: Path, tasks: Sequence[Task], pause: float) -> Command:
 
 @needs_proc
 def test_killed_at_random_moments_with_fake_workers(tmp_path: Path) -> None:
-    kill_often(fake_command(tmp_path, make_tasks(40), 0.05), tmp_path, kills=8, seed=11)
+    kill_often(fake_command(tmp_path, make_tasks(30), 0.05), tmp_path, kills=8, seed=11)
 
 
 @needs_proc
@@ -162,5 +162,10 @@ def test_a_worker_ends_with_its_parent_in_the_middle_of_a_job(tmp_path: Path) ->
         time.sleep(0.05)
     assert len(session(process.pid)) >= 3, "the main process and two workers"
     process.kill()
-    process.communicate()
-    assert wait_until_empty(process.pid, 10) == []
+    process.wait()
+    left = wait_until_empty(process.pid, 10)
+    for orphan in left:
+        os.kill(orphan, signal.SIGKILL)
+    assert left == []
+    assert process.stderr is not None
+    process.stderr.close()

@@ -134,7 +134,7 @@ class TestElsewhere:
         with pytest.raises(InputError, match="--solutions: needs --challenges"):
             find_places(options(solutions=Path("s.json")), tmp_path, rerun=False)
 
-    def test_kaggles_folder_is_the_default(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_kaggles_folder_is_the_default(self) -> None:
         assert find_places.__defaults__ is not None
         assert find_places.__defaults__[0] == places.KAGGLE_INPUT == Path("/kaggle/input")
 

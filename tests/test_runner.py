@@ -146,6 +146,21 @@ class TestUndisturbed:
         assert state.problems == []
         assert sorted(Script(tmp_path).read("jobs")) == [f"{task.id} 0" for task in tasks]
 
+    def test_a_whole_submission_is_there_before_any_work_begins(self, tmp_path: Path, play: Play) -> None:
+        class Early(Silent):
+            def started(self, run: Run) -> None:
+                assert all(written(tmp_path, task) == fallbacks(task) for task in tasks)
+                assert Script(tmp_path).read("workers") == []
+
+        tasks = make_tasks(2)
+        play(tasks, watcher=Early())
+
+    def test_a_jobs_seed_depends_on_the_run_the_task_and_the_pass_alone(self) -> None:
+        seeds = [_seed(seed, task_id, number) for seed in range(3) for task_id in ("a", "b") for number in range(3)]
+        assert len(set(seeds)) == len(seeds)
+        # The same on every machine and in every process.
+        assert _seed(0, "00d62c1b", 0) == 235632174633216
+
     def test_the_journal_tells_the_run_from_start_to_end(self, tmp_path: Path, play: Play) -> None:
         tasks = make_tasks(3)
         play(tasks, devices=("cpu",))

@@ -242,6 +242,15 @@ class TestDeaths:
         made = simulate(scheduler, lambda grant, share: 1.0, lambda grant: 1.0)
         assert {grant.task_id for _, grant in made} == {"task01"}
 
+    def test_a_task_given_up_in_a_further_pass_does_not_come_back(self) -> None:
+        scheduler = Scheduler(Policy(100.0, 1, passes=5), names(1))
+        scheduler.next(0.0)
+        scheduler.finished("task00", 1.0)
+        for _ in range(MAX_TRIES):
+            assert scheduler.next(0.0) == Grant("task00", 100.0, 1)
+            scheduler.lost("task00")
+        assert scheduler.next(0.0) is None
+
     def test_a_pass_that_ended_well_forgives_earlier_deaths(self) -> None:
         scheduler = Scheduler(Policy(1000.0, 1, passes=2), names(1))
         for number in range(2):

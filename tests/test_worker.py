@@ -17,7 +17,7 @@ import torch
 from solver import worker
 from solver.attempts import Candidate
 from solver.jobs import Finished, Job, Message, Partial, Ready, Unusable, WorkerSettings
-from solver.model import native_dtype
+from solver.model import Base, native_dtype
 from solver.pipeline import solve
 from solver.training import Stop
 from solver.worker import work
@@ -111,7 +111,10 @@ def test_a_worker_is_ready_then_sends_each_jobs_candidates_then_its_end() -> Non
 
 
 def test_a_job_that_fails_is_reported_and_the_next_one_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(base: Any, job: Job, *rest: Any) -> None:
+    bases: list[Base] = []
+
+    def failing(base: Base, job: Job, *rest: Any) -> None:
+        bases.append(base)
         solve(base, job, *rest)
         if job.task.id == "bad":
             base.checkpoint_activations(True)
@@ -128,6 +131,10 @@ def test_a_job_that_fails_is_reported_and_the_next_one_works(monkeypatch: pytest
     assert len(candidates) == 8 - finished.unparsed
     assert of(heard, "good")[0] == expected[0]
     assert of(heard, "good")[1].error is None
+    # What the failed job left in the base is freed at once, not when the next job comes.
+    messages([job("bad")])
+    assert not bases[-1].checkpointing
+    assert all(torch.equal(weight, bases[-1].initial[name]) for name, weight in bases[-1].adapter().items())
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError(), MemoryError(), RecursionError("deep"), KeyError("key")])
@@ -200,6 +207,7 @@ def test_a_worker_ends_when_its_runner_is_gone() -> None:
 
 
 def test_interrupts_are_left_to_the_runner() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     messages([])
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     assert torch.get_num_threads() == 1
