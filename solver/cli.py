@@ -51,6 +51,9 @@ def guarded(command: Callable[[], int]) -> int:
     except InputError as error:
         _complain(str(error))
         return 2
+    except KeyboardInterrupt:
+        _complain("interrupted; what was written is whole, and --resume goes on with the same --run-dir")
+        return 130
 
 
 def submission(arguments: Sequence[str] | None = None) -> int:

@@ -309,10 +309,9 @@ class Base:
 
     def parameters(self) -> int:
         """Parameters of the base, its LoRA not counted."""
-        count = sum(weight.numel() for name, weight in self.lm.named_parameters() if "lora_" not in name)
-        # NF4 packs two weights into a byte.
-        packed = (layer.weight for layer in self.lm.modules() if hasattr(getattr(layer, "weight", None), "quant_state"))
-        return count + sum(int(weight.quant_state.shape.numel()) - weight.numel() for weight in packed)
+        weights = (weight for name, weight in self.lm.named_parameters() if "lora_" not in name)
+        # NF4 packs two weights into a byte; its quantisation state knows the real shape.
+        return sum(int(getattr(weight, "quant_state", weight).shape.numel()) for weight in weights)
 
     def loss_scale(self) -> float:
         """What losses are multiplied by before the backward pass: fp16 would round small gradients to zero."""

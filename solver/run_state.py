@@ -65,6 +65,7 @@ class Settings:
         digest = hashlib.sha256(repr(sorted(tasks, key=lambda task: task.id)).encode()).hexdigest()
         return {
             "base": self.profile.name,
+            "weights": sum(file.stat().st_size for file in self.profile.folder.glob("*.safetensors")),
             "tasks": digest,
             "quantize": self.quantize,
             "ttt": self.ttt,

@@ -24,6 +24,9 @@ from solver.task import Query, Task
 LIVES = 3
 """How often one worker is started again after it died."""
 
+GRACE = 300.0
+"""Seconds past its grant after which a worker counts as hung: one step of a large base takes minutes on a CPU."""
+
 TICK = 1.0
 """Seconds between two looks at the clock when nothing happens."""
 
@@ -98,6 +101,9 @@ class Loop:
             wait(handles, timeout)
             for seat in list(self.seats):
                 self._listen(seat)
+                if seat.grant and state.clock() > seat.grant.ends + GRACE:
+                    seat.process.kill()
+                    self._died(seat, f"was killed {GRACE:.0f} s past its time")
             self.watcher.changed(state)
 
     def _hand_out(self, now: float) -> bool:
@@ -184,10 +190,10 @@ class Loop:
         self.journal.append(TASK_EVENT, **record.to_json())
         write_submission(state.settings.output, self.order, state.answers)
 
-    def _died(self, seat: Seat) -> None:
+    def _died(self, seat: Seat, how: str = "") -> None:
         """A worker is gone: its task waits for another try, its seat for another process."""
         seat.process.join(0.1)
-        text = f"worker {seat.settings.number} died (exit code {seat.process.exitcode})"
+        text = f"worker {seat.settings.number} {how or f'died (exit code {seat.process.exitcode})'}"
         if seat.grant:
             task_id = seat.grant.task_id
             again = self.state.scheduler.lost(task_id)

@@ -268,6 +268,10 @@ def test_checkpointing_recomputes_activations_and_changes_no_number(base: Base) 
         base.reset()
 
 
+def test_parameters_are_those_of_the_base_however_they_are_stored(base: Base) -> None:
+    assert base.parameters() == sum(weight.numel() for weight in tiny_lm().parameters())
+
+
 def test_recovering_resets(base: Base) -> None:
     base.reset()
     before = logits(base.lm, BATCH)

@@ -240,8 +240,8 @@ def test_batches_keep_within_the_decoding_tokens(
 
 
 def test_prompts_of_like_length_are_decoded_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half of the views turn a wide query into a tall one, which takes more tokens."""
-    task, _ = rotated_task([random_grid(random.Random(0), 1, 9)])
+    """The later half of a round turns a tall query into a wide one, which takes fewer tokens."""
+    task, _ = rotated_task([random_grid(random.Random(0), 9, 1)])
     oracle = Oracle()
     run(monkeypatch, oracle, task, replace(PROFILE, decode_tokens=500, orders=1))
     lengths = [[len(prompt) for prompt in prompts] for prompts in oracle.calls]

@@ -322,6 +322,17 @@ class TestTime:
         assert events[-1]["event"] == "end"
         assert done(tmp_path).keys() == {"task00", "task01"}
 
+    def test_a_hung_worker_is_replaced_and_its_task_tried_again(
+        self, tmp_path: Path, play: Play, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(runner, "GRACE", 0.0)
+        tasks = make_tasks(4)
+        state = play(tasks, Script(tmp_path, hangs=frozenset({"task00"})), budget=8.0, devices=("cpu",))
+        assert all(state.records[task.id].status is Outcome.DONE for task in tasks[1:])
+        assert state.records["task00"].status is not Outcome.DONE
+        assert written(tmp_path, tasks[0]) == expected(tasks[0]) != fallbacks(tasks[0])
+        assert "was killed 0 s past its time on task task00; the task is tried again" in state.problems[0]
+
     def test_a_worker_that_never_answers_does_not_make_a_run_late(self, tmp_path: Path, play: Play) -> None:
         tasks = make_tasks(2)
         play(tasks, Script(tmp_path, load={0: 1000.0, 1: 1000.0}), budget=3.0)
