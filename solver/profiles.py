@@ -81,7 +81,7 @@ NATIVE = Profile(
     format=NativeFormat(),
     context=8192,
     lora=LoraSettings(rank=64, alpha=64, targets="all-linear"),
-    ttt=TttSettings(lr=2e-3, epochs=8, batch=8, micro_tokens=4096),
+    ttt=TttSettings(lr=4e-3, epochs=8, batch=4, micro_tokens=4096),
     small=True,
 )
 
