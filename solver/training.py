@@ -42,6 +42,7 @@ class Stop(Enum):
     NOT_FINITE = "loss not finite"
     OUT_OF_MEMORY = "out of memory"
     TOO_LONG = "no example fits the context"
+    TOO_FEW = "a single demonstration"
     SKIPPED = "switched off"
 
 

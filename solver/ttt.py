@@ -195,7 +195,7 @@ def identity_examples(task: Task, fmt: Format, context: int) -> list[Encoded]:
 def train(base: Base, task: Task, plan: Plan, clock: Clock = time.monotonic) -> TttReport:
     """Fits the base's LoRA to one task, from its initial state. Never raises for memory or numbers: it reports."""
     base.reset()
-    report = TttReport(Stop.TOO_LONG)
+    report = TttReport(Stop.TOO_LONG if len(task.train) > 1 else Stop.TOO_FEW)
     began = clock()
     rung = Degradation(base.profile.ttt.micro_tokens, context=base.profile.context)
     measured = identity_examples(task, base.profile.format, base.profile.context)
@@ -208,7 +208,8 @@ def train(base: Base, task: Task, plan: Plan, clock: Clock = time.monotonic) -> 
         base.checkpoint_activations(rung.checkpointing)
     if report.stop in (Stop.OUT_OF_MEMORY, Stop.NOT_FINITE):
         base.reset()
-        report.events.append("adapter reset: answers come from the untrained base")
+        report.events.append(f"{report.executed} steps thrown away: answers come from the untrained base")
+        report.executed = 0
     elif fitted and measured:
         report.loss_after = _measure(base, measured, rung, report.events)
     # Decoding with a cache and checkpointing exclude each other.
