@@ -6,6 +6,7 @@ weights' values. Leaves nothing behind.
 
 from __future__ import annotations
 
+import multiprocessing
 import random
 import tempfile
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 from solver.augmentation import Dihedral, Transform, View, random_order
 from solver.budget import Deadline
 from solver.generation import greedy
+from solver.grid import InputError
 from solver.model import Quantize, choose_device, load_base, peak_memory, save_random_llama
 from solver.profiles import LARGE_LORA, LARGE_TTT, NATIVE
 from solver.prompt import NATIVE_TOKENS
@@ -82,7 +84,13 @@ def benchmark(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         say(f"writing random weights of shape {shape}")
-        save_random_llama(folder, SHAPES[shape], NATIVE_TOKENS)
+        # In a process of its own: what writing takes must not count as the run's peak memory.
+        context = multiprocessing.get_context("spawn")
+        writer = context.Process(target=save_random_llama, args=(folder, SHAPES[shape], NATIVE_TOKENS))
+        writer.start()
+        writer.join()
+        if writer.exitcode:
+            raise InputError(f"--shape {shape}: its weights could not be written (exit code {writer.exitcode})")
         profile = replace(NATIVE, name=shape, folder=folder, lora=LARGE_LORA, ttt=LARGE_TTT, small=False)
         say("loading")
         began = time.monotonic()

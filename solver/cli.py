@@ -219,6 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bench.add_argument("--shape", choices=("tiny", "llama-1b", "llama-8b"), default="llama-1b")
     bench.add_argument("--device")
     bench.add_argument("--quantize", choices=("nf4", "none"), default="nf4")
+    bench.add_argument("--task-id", default="0ca9ddb6", help="a task of arc1-training")
     bench.add_argument("--steps", type=int, default=4)
     bench.add_argument("--views", type=int, default=8)
     bench.add_argument("--json", action="store_true", help="print one JSON object")
@@ -287,7 +288,7 @@ def _bench(options: argparse.Namespace) -> int:
     from solver.model import quiet_libraries
 
     quiet_libraries()
-    (task,) = select(read_split("arc1-training"), ["00d62c1b"])
+    (task,) = select(read_split("arc1-training"), [options.task_id])
     measured = benchmark(
         options.shape,
         options.device,

@@ -194,13 +194,16 @@ def save_base(lm: Any, folder: Path, tokens: Sequence[str], position_scheme: str
 
 
 def save_random_llama(folder: Path, sizes: Mapping[str, int | bool], tokens: Sequence[str]) -> None:
-    """A Llama of the given configuration with random bf16 weights and this kit's tokenizer: for benchmarks."""
+    """A Llama of the given configuration with random bf16 weights and this kit's tokenizer: for benchmarks.
+
+    To be run in a process of its own: it changes the default dtype, so that an 8B never exists in fp32.
+    """
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(**sizes, max_position_embeddings=1 << 16)
     torch.manual_seed(0)
-    lm = LlamaForCausalLM(config).to(torch.bfloat16)
-    save_base(lm, folder, tokens, "geometric")
+    torch.set_default_dtype(torch.bfloat16)
+    save_base(LlamaForCausalLM(config), folder, tokens, "geometric")
 
 
 class Quantize(Enum):
