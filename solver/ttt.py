@@ -144,6 +144,12 @@ class StepPlanner:
         self.first = self.first or planned
         return planned
 
+    def planned(self) -> int:
+        """What executed steps are compared with; the probe alone when time ended before there was a plan."""
+        if self.plan.steps is not None:
+            return self.most
+        return self.first or min(self.most, PROBE_STEPS)
+
 
 @dataclass(slots=True)
 class Degradation:
@@ -265,7 +271,7 @@ def _attempt(
         loss_scale=base.loss_scale(),
         clock=clock,
     )
-    report.planned = planner.first or planner.most
+    report.planned = planner.planned()
     fell_short = fitted.stop is Stop.PLANNED and fitted.executed < report.planned
     report.stop = Stop.DEADLINE if fell_short else fitted.stop
     report.executed, report.tokens, report.losses = fitted.executed, fitted.tokens, fitted.losses
