@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from solver.grid import InputError
-from solver.profiles import attached_bases
+from solver.profiles import KAGGLE_INPUT, attached_bases
 
-KAGGLE_INPUT = Path("/kaggle/input")
 DRY_RUN_SPLIT, DRY_RUN_LIMIT, DRY_RUN_BUDGET = "arc1-evaluation", 40, "10m"
 COMPETITION_BUDGET = "11h30m"
 """Of Kaggle's 12 hours: what is left covers starting the notebook and saving its output."""

@@ -9,7 +9,7 @@ import hashlib
 import multiprocessing
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
@@ -141,7 +141,7 @@ class Loop:
             case Ready():
                 seat.ready = True
                 self.state.workers.append(f"{message.device} ({message.quantize}, {message.dtype})")
-                self.journal.append("worker", **_fields(message))
+                self.journal.append("worker", **asdict(message))
             case Unusable():
                 self._problem(f"worker {message.worker}: {message.message}")
                 self._remove(seat)
@@ -248,7 +248,3 @@ def _seat(settings: WorkerSettings, deaths: int = 0) -> Seat:
 def _seed(seed: int, task_id: str, number: int) -> int:
     """The same for a task whatever ran before it, on whichever worker."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{task_id}:{number}".encode()).digest()[:6])
-
-
-def _fields(message: Ready) -> dict[str, object]:
-    return {name: getattr(message, name) for name in ("worker", "device", "dtype", "quantize", "seconds", "versions")}

@@ -20,8 +20,8 @@ from solver.base.optimizer import MasterWeights
 from solver.base.sources import training_sources
 from solver.budget import Deadline, format_duration
 from solver.grid import InputError
-from solver.model import library_versions, loss_sum, new_native, read_weights, save_base
-from solver.prompt import NATIVE_TOKENS
+from solver.model import forward_hidden, library_versions, loss_sum, new_native, read_weights, save_base
+from solver.prompt import END, NATIVE_TOKENS
 from solver.task import read_split
 from solver.training import Batch, fit, warmup_stable_decay
 
@@ -121,12 +121,7 @@ def teacher_forced(lm: Any, bank: Bank, geometric: bool, longest: int = 1536) ->
         if length > longest:
             continue
         batch = bank.encode([Recipe(tuple(task), 0, identity, length)], geometric)
-        hidden = lm.model(
-            input_ids=batch.ids,
-            position_ids=batch.positions,
-            attention_mask=torch.ones_like(batch.ids),
-            use_cache=False,
-        ).last_hidden_state
+        hidden = forward_hidden(lm, batch.ids, batch.positions)
         targets = batch.loss_mask[:, 1:]
         logits = lm.lm_head(hidden[:, :-1][targets]).float()
         labels = batch.ids[:, 1:][targets]
@@ -135,7 +130,7 @@ def teacher_forced(lm: Any, bank: Bank, geometric: bool, longest: int = 1536) ->
         correct += right.sum().item()
         cells += len(labels)
         wrong = (~right).cumsum(0)
-        ends = (labels == 13).nonzero().flatten().tolist()
+        ends = (labels == END).nonzero().flatten().tolist()
         before = 0
         for end in ends:
             exact += int(wrong[end] == before)
