@@ -30,7 +30,8 @@ class Candidate:
     """One proposed answer, in the task's own frame.
 
     view: the view it was generated through (None for a program); logprob: natural log of the probability of the
-    whole answer under the model in that view; program: its text, for the program channel.
+    whole answer under the model in that view. For the program channel, program: its text; cost: its description
+    length; perfect: whether it reproduces every demonstration.
     """
 
     query: Query
@@ -39,6 +40,8 @@ class Candidate:
     view: View | None = None
     logprob: float | None = None
     program: str | None = None
+    cost: float | None = None
+    perfect: bool = False
 
 
 @dataclass(frozen=True, slots=True)

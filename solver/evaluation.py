@@ -38,6 +38,15 @@ class Scores:
     """The solved fraction of each task, in the order of the solutions."""
 
 
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """Of so many test inputs: how often attempt 1, and how often either attempt, is right."""
+
+    queries: int
+    first: int
+    either: int
+
+
 def read_solutions(path: Path) -> Solutions:
     """Reads test outputs from a solutions file, a file of whole tasks, or a folder of `<id>.json` task files.
 
@@ -103,6 +112,17 @@ def recall(solutions: Solutions, candidates: Iterable[Candidate]) -> Scores:
     for candidate in candidates:
         guesses[candidate.query].add(candidate.grid)
     return _score(solutions, guesses)
+
+
+def hits(solutions: Solutions, answers: Mapping[Query, Attempts], queries: Iterable[Query]) -> Hits:
+    """How the answers to some test inputs did; one without an answer is wrong."""
+    total = first = either = 0
+    for query in queries:
+        output, attempts = solutions[query.task_id][query.index], answers.get(query)
+        total += 1
+        first += attempts is not None and attempts.first == output
+        either += attempts is not None and output in (attempts.first, attempts.second)
+    return Hits(total, first, either)
 
 
 def _score(solutions: Solutions, guesses: Mapping[Query, Collection[Grid]]) -> Scores:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
@@ -39,6 +41,22 @@ class WorkerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchJob:
+    """Program search on one task. ends: the moment (monotonic clock) by which it should be done."""
+
+    task: Task
+    ends: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearcherSettings:
+    """What a search worker is started with. memory: bytes that one search may use."""
+
+    number: int
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """The base is loaded."""
 
@@ -51,8 +69,16 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Warm:
+    """The search is compiled and loaded, which took so many seconds."""
+
+    worker: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Unusable:
-    """The base cannot be loaded; nothing will follow."""
+    """The base or the search cannot be loaded; nothing will follow."""
 
     worker: int
     message: str
@@ -83,7 +109,27 @@ class Finished:
     error: str | None = None
 
 
-Message = Ready | Unusable | Partial | Finished
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """A search's end: its best answers, one candidate per test input each, the best first.
+
+    stop: why it ended; states: how many it kept; seconds: of the CPU; answers, perfect: how many there were, and how
+    many of them reproduce every demonstration; error: what was caught, if anything.
+    """
+
+    worker: int
+    task_id: str
+    candidates: tuple[Candidate, ...] = ()
+    stop: str | None = None
+    states: int = 0
+    seconds: float = 0.0
+    answers: int = 0
+    perfect: int = 0
+    peak_memory: int = 0
+    error: str | None = None
+
+
+Message = Ready | Warm | Unusable | Partial | Finished | Searched
 
 
 def enter(settings: WorkerSettings, pipe: Connection) -> None:
@@ -92,6 +138,37 @@ def enter(settings: WorkerSettings, pipe: Connection) -> None:
     from solver.worker import work
 
     work(settings, pipe)
+
+
+def enter_search(settings: SearcherSettings, pipe: Connection) -> None:
+    """A search worker process's entry: the search is imported here, torch nowhere."""
+    die_with_parent()
+    from solver.searcher import work
+
+    work(settings, pipe)
+
+
+def incoming(pipe: Connection) -> Iterator[Any]:
+    """Jobs, until the runner says that no more come, or is gone."""
+    while True:
+        try:
+            job = pipe.recv()
+        except EOFError:
+            return
+        if job is None:
+            return
+        yield job
+
+
+def summary(error: BaseException) -> str:
+    """An error in one line."""
+    lines = str(error).splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}"
+
+
+def account(error: BaseException) -> str:
+    """An error in one line, then the innermost frames of where it was raised."""
+    return summary(error) + "\n" + "".join(traceback.format_exception(error, limit=-6))
 
 
 def die_with_parent() -> None:

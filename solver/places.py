@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,3 +91,17 @@ def visible_gpus(devices: Path = Path("/dev"), environment: Mapping[str, str] = 
     if limit is not None:
         numbers = numbers[: len([part for part in limit.split(",") if part.strip() not in ("", "-1")])]
     return [f"cuda:{number}" for number in range(len(numbers))]
+
+
+CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+
+
+def usable_memory(limits: Sequence[Path] = CGROUP_LIMITS) -> int:
+    """Bytes of memory that the machine has, or that the container this runs in may use."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for path in limits:
+        try:
+            memory = min(memory, int(path.read_text()))
+        except (OSError, ValueError):  # there is no such file, or it says "max"
+            continue
+    return memory

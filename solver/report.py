@@ -1,4 +1,4 @@
-"""What the person watching sees: a live line while a run works, a table at its end.
+"""The table at the end of a run.
 
 Reads run state, records and scores; changes nothing. Solutions come in only to be compared with answers.
 """
@@ -6,134 +6,122 @@ Reads run state, records and scores; changes nothing. Solutions come in only to 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from solver.attempts import Candidate
+from solver.attempts import Candidate, Channel
 from solver.budget import format_duration
-from solver.evaluation import Scores, Solutions, recall, restrict, score
-from solver.journal import TASK_EVENT, Outcome, TaskRecord, read_journal
+from solver.evaluation import Hits, Scores, Solutions, hits, recall, score
+from solver.fusion import Branch
+from solver.journal import read_journal
+from solver.records import SEARCH_EVENT, TASK_EVENT, Outcome, SearchRecord, TaskRecord
 from solver.run_state import Run
-
-LINE_EVERY = 30.0
-"""Seconds between two lines where the output is a file and a live line would fill it."""
-
-
-@dataclass(slots=True)
-class Watch:
-    """A live line on a terminal, a line now and then elsewhere. solutions: only to show the score so far."""
-
-    console: Console
-    solutions: Solutions | None = None
-    _live: Live | None = None
-    _last: float = float("-inf")
-
-    def started(self, run: Run) -> None:
-        settings = run.settings
-        self.console.print(
-            f"{len(run.tasks)} tasks, base {settings.profile.name}, {len(settings.devices)} worker(s), "
-            f"budget {format_duration(settings.budget)}, seed {settings.seed}; run directory {settings.run_dir}",
-            highlight=False,
-            markup=False,
-        )
-        if done := len(run.records):
-            self.console.print(f"resumed: {done} tasks were finished before", highlight=False, markup=False)
-        if self.console.is_terminal:
-            self._live = Live(console=self.console, refresh_per_second=2, transient=True)
-            self._live.start()
-
-    def changed(self, run: Run) -> None:
-        now = run.clock()
-        if self._live:
-            self._live.update(Text(self.line(run), no_wrap=True, overflow="ellipsis"))
-        elif now - self._last >= LINE_EVERY:
-            self._last = now
-            self.console.print(self.line(run), highlight=False, markup=False, soft_wrap=True)
-
-    def ended(self, run: Run) -> None:
-        if self._live:
-            self._live.stop()
-        for problem in run.problems:
-            self.console.print(f"problem: {problem}", style="red", highlight=False, markup=False, soft_wrap=True)
-
-    def line(self, run: Run) -> str:
-        """Tasks done, time left, what is being worked on and, on labelled data, the score so far."""
-        scheduler = run.scheduler
-        done = sum(count > 0 for count in scheduler.passes.values())
-        parts = [f"{done}/{len(run.tasks)} tasks", f"{format_duration(run.left())} left"]
-        if further := sum(record.pass_number > 0 for record in run.records.values()):
-            parts.append(f"{further} further passes")
-        parts.append("now " + (" ".join(scheduler.running) or "starting"))
-        if self.solutions is not None and run.records:
-            known = restrict(self.solutions, run.records)
-            scores = score(known, run.answers)
-            parts.append(f"score so far {100 * scores.mean_fraction:.1f} % ({scores.solved_tasks} solved)")
-        return " | ".join(parts)
+from solver.task import Query
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A run's records, every pass of every task, and its totals. passes: task records in the order they ended."""
+    """A run's records, every pass of every task, and its totals. passes, searches: records in the order they ended;
+    branches: what decided the last answer to each test input."""
 
     settings: dict[str, Any]
     passes: tuple[TaskRecord, ...]
     seconds: float
     problems: tuple[str, ...] = field(default=())
+    searches: tuple[SearchRecord, ...] = field(default=())
+    branches: Mapping[Query, Branch] = field(default_factory=dict)
 
     def last(self) -> dict[str, TaskRecord]:
         """The newest record of each task."""
         return {record.task_id: record for record in self.passes}
 
+    def searched(self) -> dict[str, SearchRecord]:
+        """The newest search of each task."""
+        return {record.task_id: record for record in self.searches}
+
 
 def summarise(run: Run) -> Summary:
     """Reads the run's journal."""
     events = read_journal(run.settings.journal)
-    records = tuple(TaskRecord.from_json(event) for event in events if event["event"] == TASK_EVENT)
+    passes: list[TaskRecord] = []
+    searches: list[SearchRecord] = []
+    branches: dict[Query, Branch] = {}
+    for event in events:
+        record: TaskRecord | SearchRecord
+        if event["event"] == TASK_EVENT:
+            passes.append(record := TaskRecord.from_json(event))
+        elif event["event"] == SEARCH_EVENT:
+            searches.append(record := SearchRecord.from_json(event))
+        else:
+            continue
+        branches |= {Query(record.task_id, index): branch for index, branch in enumerate(record.branches)}
     seconds = sum(event["seconds"] for event in events if event["event"] == "end")
     problems = tuple(event["text"] for event in events if event["event"] == "problem")
-    return Summary(next(event for event in events if event["event"] == "run"), records, seconds, problems)
+    settings = next(event for event in events if event["event"] == "run")
+    return Summary(settings, tuple(passes), seconds, problems, tuple(searches), branches)
 
 
 def candidates_of(summary: Summary) -> list[Candidate]:
-    return [candidate for record in summary.last().values() for candidate in record.candidates]
+    records: list[TaskRecord | SearchRecord] = [*summary.last().values(), *summary.searched().values()]
+    return [candidate for record in records for candidate in record.candidates]
 
 
-def show(console: Console, summary: Summary, tasks: int, scores: Scores | None, found: Scores | None) -> None:
-    """Prints the table at the end of a run. found: the scores if every candidate could be submitted."""
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A finished run compared with the solutions. found: the scores if every candidate could be submitted;
+    alone: those of each channel by itself; branches: how often each was right."""
+
+    scores: Scores
+    found: Scores
+    alone: Mapping[Channel, Scores] = field(default_factory=dict)
+    branches: Mapping[Branch, Hits] = field(default_factory=dict)
+
+
+def judge(solutions: Solutions, run: Run, summary: Summary) -> Verdict:
+    """Scores a finished run; the channels by themselves only where both were at work."""
+    both = len(run.settings.channels()) > 1
+    return Verdict(
+        score(solutions, run.answers),
+        score_candidates(solutions, summary),
+        {channel: score(solutions, run.alone(channel)) for channel in Channel if both},
+        {branch: hits(solutions, run.answers, queries) for branch, queries in _by_branch(summary).items()},
+    )
+
+
+def _by_branch(summary: Summary) -> dict[Branch, list[Query]]:
+    """The test inputs that each branch decided."""
+    return {branch: [query for query, one in summary.branches.items() if one is branch] for branch in Branch}
+
+
+def show(console: Console, summary: Summary, tasks: int, verdict: Verdict | None) -> None:
+    """Prints the table at the end of a run."""
     table = Table(title="Run", show_header=False, title_justify="left")
-    for name, value in rows(summary, tasks, scores, found):
+    for name, value in rows(summary, tasks, verdict):
         table.add_row(Text(name), Text(value))
     console.print(table)
 
 
-def rows(summary: Summary, tasks: int, scores: Scores | None, found: Scores | None) -> Iterable[tuple[str, str]]:
+def rows(summary: Summary, tasks: int, verdict: Verdict | None) -> Iterable[tuple[str, str]]:
     """(name, value) of each line of the table."""
-    last = summary.last()
-    if scores and found:
-        yield "score: mean of solved fractions", _percent(scores.mean_fraction, found.mean_fraction)
-        yield f"test outputs solved ({scores.outputs})", _percent(scores.flat, found.flat)
-        yield f"whole tasks solved ({scores.tasks})", _percent(scores.strict, found.strict)
-        yield "solved / among the candidates", f"{scores.solved_tasks} / {found.solved_tasks} tasks"
-    outcomes = Counter(record.status for record in last.values())
-    yield (
-        "tasks",
-        ", ".join(
-            [f"{tasks} in all"]
-            + [f"{outcomes[outcome]} {outcome.value}" for outcome in Outcome if outcomes[outcome]]
-            + ([f"{tasks - len(last)} not reached"] if tasks > len(last) else [])
-        ),
-    )
-    yield from _ttt_rows([record.ttt for record in summary.passes if record.ttt])
+    if verdict:
+        yield from _score_rows(verdict)
+    yield "tasks", _outcomes(summary, tasks)
+    if summary.settings.get("base", True):
+        yield from _ttt_rows([record.ttt for record in summary.passes if record.ttt])
+    if summary.searches:
+        yield "program search", _search_account(summary, tasks)
+        yield from _branch_rows(summary, verdict)
     stages: Counter[str] = Counter()
     for record in summary.passes:
         stages.update(record.seconds)
+    if summary.searches:
+        stages.update({"search": sum(search.seconds for search in summary.searches)})
     total = sum(stages.values()) or 1.0
     yield (
         "worker seconds by stage",
@@ -142,9 +130,66 @@ def rows(summary: Summary, tasks: int, scores: Scores | None, found: Scores | No
     )
     budget = summary.settings["budget"]
     yield "wall clock", f"{format_duration(summary.seconds)} of {format_duration(budget)}"
-    peak = max((record.peak_memory for record in summary.passes), default=0)
+    peak = max((0, *(one.peak_memory for one in summary.passes), *(one.peak_memory for one in summary.searches)))
     yield "peak memory of a worker", f"{peak / 2**30:.2f} GiB"
     yield "failures", _failures(summary)
+
+
+def _score_rows(verdict: Verdict) -> Iterable[tuple[str, str]]:
+    """The three scores; then, where there were two channels, what each would have had without the other."""
+    scores, found = verdict.scores, verdict.found
+    yield "score: mean of solved fractions", _percent(scores.mean_fraction, found.mean_fraction)
+    yield f"test outputs solved ({scores.outputs})", _percent(scores.flat, found.flat)
+    yield f"whole tasks solved ({scores.tasks})", _percent(scores.strict, found.strict)
+    yield "solved / among the candidates", f"{scores.solved_tasks} / {found.solved_tasks} tasks"
+    names = {Channel.MODEL: "model alone", Channel.PROGRAM: "program search alone"}
+    for channel, alone in verdict.alone.items():
+        yield names[channel], _three(alone)
+    if verdict.alone:
+        yield "both, fused", _three(scores)
+
+
+def _three(scores: Scores) -> str:
+    return (
+        f"{100 * scores.mean_fraction:.2f} % mean, {100 * scores.flat:.2f} % of outputs, "
+        f"{100 * scores.strict:.2f} % of tasks"
+    )
+
+
+def _outcomes(summary: Summary, tasks: int) -> str:
+    last, searched = summary.last(), summary.searched()
+    outcomes = Counter(record.status for record in last.values())
+    parts = [f"{tasks} in all"]
+    parts += [f"{outcomes[outcome]} {outcome.value}" for outcome in Outcome if outcomes[outcome]]
+    if only := len(searched.keys() - last.keys()):
+        parts.append(f"{only} searched only")
+    if missing := tasks - len(last.keys() | searched.keys()):
+        parts.append(f"{missing} not reached")
+    return ", ".join(parts)
+
+
+def _search_account(summary: Summary, tasks: int) -> str:
+    """How many tasks have programs that reproduce all demonstrations, what that took, why searches ended."""
+    searched = summary.searched().values()
+    perfect, unique = (
+        sum(map(bool, some)) for some in zip(*((one.perfect, one.unique) for one in searched), strict=True)
+    )
+    stops = Counter(record.stop or Outcome.FAILED.value for record in searched)
+    ended = ", ".join(f"{stop} {count}" for stop, count in stops.most_common())
+    seconds = sum(record.seconds for record in summary.searches)
+    return (
+        f"{len(searched)} of {tasks} tasks searched, {perfect} with a perfect program, {unique} with a unique one, "
+        f"{seconds:.0f} s; stopped by: {ended}"
+    )
+
+
+def _branch_rows(summary: Summary, verdict: Verdict | None) -> Iterable[tuple[str, str]]:
+    """How the attempts came about and, on labelled data, how often they are right."""
+    for branch, queries in _by_branch(summary).items():
+        if queries:
+            right = verdict.branches.get(branch) if verdict else None
+            told = f": attempt 1 right {right.first}, either {right.either}" if right else ""
+            yield f"fusion: {branch.value}", f"{len(queries)} test inputs{told}"
 
 
 def _ttt_rows(reports: Sequence[dict[str, Any]]) -> Iterable[tuple[str, str]]:
@@ -172,6 +217,9 @@ def _failures(summary: Summary) -> str:
         kinds.update(set(record.ttt.get("events", ())))
         if any("too long" in note for note in record.notes):
             kinds["prompt too long"] += 1
+    for search in summary.searches:
+        if search.error:
+            kinds["search: " + search.error.splitlines()[0].split(":")[0]] += 1
     if summary.problems:
         kinds["worker problems"] = len(summary.problems)
     return ", ".join(f"{kind} {count}" for kind, count in kinds.most_common()) or "none"

@@ -1,16 +1,34 @@
 """Which task runs next and for how many seconds. Pure: told the time and what happened, it only decides.
 
 Seconds are shared evenly over what is left to do, so whatever one task leaves goes to the others. When every task
-has had its pass and time remains, the tasks whose answers are least agreed on get another pass.
+has had its pass and time remains, the tasks whose answers are least agreed on get another pass. The model and the
+program search have a scheduler each; what a search finds out reaches the model's through `learned`.
+
+Where both channels work on the same cores they take turns: first all seats search, for at most `SEARCH_SHARE` of the
+time and `SEARCH_LONGEST` a task; whoever is done with that makes room for the model. A search with cores of its own
+runs from the start and may take longer.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 MAX_TRIES = 2
 """A task is given to a worker again when its worker died, this many times in all."""
+
+SEARCH_SHARE = 0.25
+"""Of the time left, what the search takes where the model waits for its cores."""
+
+SEARCH_LONGEST = 30.0
+"""Most seconds of search per task where the model waits for its cores: most programs it finds, it finds sooner."""
+
+SEARCH_LONGEST_ALONE = 300.0
+"""Most seconds of search per task where it keeps nobody waiting."""
+
+WARM_UP_SHARE = 0.5
+"""Of the time left, how much the search may take to get ready: on its first run on a machine it is compiled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +55,14 @@ class Grant:
 
 @dataclass(slots=True)
 class Scheduler:
-    """State of a run. `waiting` is in the order in which tasks are started."""
+    """State of a run. `waiting` is in the order in which tasks are started.
+
+    deferred: tasks that are solved by all appearances; they wait until all others had their first pass.
+    """
 
     policy: Policy
     waiting: list[str]
+    deferred: list[str] = field(default_factory=list)
     running: dict[str, Grant] = field(default_factory=dict)
     tries: dict[str, int] = field(default_factory=dict)
     passes: dict[str, int] = field(default_factory=dict)
@@ -50,7 +72,7 @@ class Scheduler:
         """The next grant, or None when nothing is to be started (any more, or while others run)."""
         if now >= self.policy.stop:
             return None
-        if not self.waiting and not self._refill(now):
+        if not (self.waiting or self._release(now) or self._refill(now)):
             return None
         task_id = self.waiting.pop(0)
         ends = min(now + self.allotment(now, len(self.waiting) + 1), self.policy.stop)
@@ -73,6 +95,17 @@ class Scheduler:
         self.tries[task_id] = 0
         self.doubt[task_id] = doubt
 
+    def learned(self, task_id: str, doubt: float, settled: bool) -> None:
+        """Another channel's answer to a task came in. settled: it hardly needs this one."""
+        waits = task_id in self.waiting
+        if task_id in self.passes:
+            self.doubt[task_id] = doubt
+            if waits and not doubt:
+                self.waiting.remove(task_id)
+        elif waits and settled and not self.tries.get(task_id):
+            self.waiting.remove(task_id)
+            self.deferred.append(task_id)
+
     def lost(self, task_id: str) -> bool:
         """The worker died on a task. True: the task waits for another try."""
         del self.running[task_id]
@@ -88,20 +121,35 @@ class Scheduler:
 
     def exhausted(self, now: float) -> bool:
         """Whether there is nothing to wait for: no task runs, and none is to be started any more."""
-        return not (self.running or self.waiting or self._open_tasks(now)) or now >= self.policy.stop
+        left_over = self.deferred and not self._too_late(now)
+        return not (self.running or self.waiting or left_over or self._open_tasks(now)) or now >= self.policy.stop
+
+    def _release(self, now: float) -> bool:
+        """Puts deferred tasks in the queue; False when there is none, or no time for one."""
+        if not self.deferred or self._too_late(now):
+            return False
+        affordable = self._affordable(now)
+        self.waiting, self.deferred = self.deferred[:affordable], self.deferred[affordable:]
+        return True
 
     def _refill(self, now: float) -> bool:
         """Puts tasks worth another pass back in the queue, the most doubtful first; False when there is none."""
         open_tasks = self._open_tasks(now)
-        seconds = (self.policy.stop - now) * self.policy.workers
-        affordable = max(1, int(seconds / self.policy.shortest))
         open_tasks.sort(key=lambda task_id: (self.passes[task_id], -self.doubt.get(task_id, 1.0), task_id))
-        self.waiting = open_tasks[:affordable]
+        self.waiting = open_tasks[: self._affordable(now)]
         return bool(open_tasks)
+
+    def _too_late(self, now: float) -> bool:
+        """Whether there is no time for anything but a first pass of tasks that need one."""
+        return self.policy.stop - now < self.policy.shortest
+
+    def _affordable(self, now: float) -> int:
+        """How many passes of the shortest length there is time for, at least one."""
+        return max(1, int((self.policy.stop - now) * self.policy.workers / self.policy.shortest))
 
     def _open_tasks(self, now: float) -> list[str]:
         """The tasks that another pass could help, while there is time for one."""
-        if self.policy.stop - now < self.policy.shortest:
+        if self._too_late(now):
             return []
         return [
             task_id
@@ -113,3 +161,15 @@ class Scheduler:
 def easiest_first(sizes: Sequence[tuple[str, int]]) -> list[str]:
     """Task ids by prompt tokens: short tasks cost least and are solved most, so they are not left to the end."""
     return [task_id for task_id, _ in sorted(sizes, key=lambda item: (item[1], item[0]))]
+
+
+def search_policy(now: float, stop: float, workers: int, turns: bool, share: float = SEARCH_SHARE) -> Policy:
+    """One pass of search over every task. turns: whether the model waits for the cores that search."""
+    if turns:
+        return Policy(now + share * max(0.0, stop - now), workers, longest=SEARCH_LONGEST)
+    return Policy(stop, workers, longest=SEARCH_LONGEST_ALONE)
+
+
+def room_beside(searching: int, searchers: int, devices: int) -> int:
+    """How many device workers have a place while `searching` of the `searchers` still hold the same cores."""
+    return devices - math.ceil(devices * searching / searchers)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-import traceback
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 
@@ -16,7 +15,7 @@ import torch
 
 from solver.attempts import Candidate
 from solver.grid import InputError
-from solver.jobs import Finished, Job, Partial, Ready, Unusable, WorkerSettings
+from solver.jobs import Finished, Job, Partial, Ready, Unusable, WorkerSettings, account, incoming, summary
 from solver.model import Base, Quantize, choose_device, library_versions, load_base, quiet_libraries
 from solver.pipeline import Pace, Solved, solve
 
@@ -37,18 +36,12 @@ def work(settings: WorkerSettings, pipe: Connection) -> None:
         pipe.send(Unusable(settings.number, str(error)))
         return
     except Exception as error:  # noqa: BLE001 (the boundary: whatever it is, the runner must hear of it)
-        pipe.send(Unusable(settings.number, f"{settings.profile.folder}: {_summary(error)}"))
+        pipe.send(Unusable(settings.number, f"{settings.profile.folder}: {summary(error)}"))
         return
     loaded = time.monotonic() - began
     pipe.send(Ready(settings.number, str(device), str(base.dtype), base.quantize.value, loaded, library_versions()))
     pace = Pace()
-    while True:
-        try:
-            job: Job | None = pipe.recv()
-        except EOFError:
-            return
-        if job is None:
-            return
+    for job in incoming(pipe):
         pipe.send(_finish(settings.number, job, base, pace, pipe))
 
 
@@ -63,7 +56,7 @@ def _finish(number: int, job: Job, base: Base, pace: Pace, pipe: Connection) -> 
         solve(base, job, pace, emit, solved)
         error = None
     except Exception as caught:  # noqa: BLE001 (the boundary: one task's fault must not end the run)
-        error = _summary(caught) + "\n" + traceback.format_exc(limit=-6)
+        error = account(caught)
         base.recover()
     return Finished(
         number,
@@ -77,8 +70,3 @@ def _finish(number: int, job: Job, base: Base, pace: Pace, pipe: Connection) -> 
         tuple(dict.fromkeys(solved.notes)),
         error,
     )
-
-
-def _summary(error: BaseException) -> str:
-    lines = str(error).splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0]}"

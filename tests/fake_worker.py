@@ -156,8 +156,10 @@ class Script:
 
 
 def drive(notes: str, pause: str, *arguments: str) -> None:
-    """`submission.py` with fake workers: a main program for a process of its own."""
+    """`submission.py` with fake workers of both kinds: a main program for a process of its own."""
     from solver import cli, runner
+    from tests.fake_search import SearchScript
 
     runner.enter = Script(Path(notes), pause=float(pause))
+    runner.enter_search = SearchScript(Path(notes), pause=float(pause))
     sys.exit(cli.submission(arguments))

@@ -52,8 +52,20 @@ def candidates(query: Query, grid: st.SearchStrategy[Grid] | None = None) -> st.
     grid = grids(max_side=3) if grid is None else grid
     logprobs = st.none() | st.floats(max_value=0, allow_nan=False)
     model = st.builds(Candidate, st.just(query), grid, view=views(), logprob=logprobs)
-    program = st.builds(Candidate, st.just(query), grid, st.just(Channel.PROGRAM), program=st.text(max_size=20))
-    return model | program
+    return model | programs(query, grid)
+
+
+def programs(query: Query, grid: st.SearchStrategy[Grid]) -> st.SearchStrategy[Candidate]:
+    """Candidates of the program channel."""
+    return st.builds(
+        Candidate,
+        st.just(query),
+        grid,
+        st.just(Channel.PROGRAM),
+        program=st.text(max_size=20),
+        cost=st.floats(0, 12),
+        perfect=st.booleans(),
+    )
 
 
 def ballots(query: Query, min_size: int = 0, max_size: int = 12) -> st.SearchStrategy[list[Candidate]]:

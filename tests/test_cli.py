@@ -18,6 +18,7 @@ from solver.profiles import NATIVE
 from solver.run_state import Settings
 from solver.task import Task, read_challenges, read_split
 from solver.voting import fallback
+from tests.fake_search import SearchScript
 from tests.fake_worker import Script, make_tasks, write_base, write_tasks
 
 ROOT = Path(__file__).parents[1]
@@ -170,6 +171,11 @@ class TestRefusals:
             (["--ttt-steps", "-1"], ["--ttt-steps -1"]),
             (["--seed", "one"], ["--seed", "one"]),
             (["--vote", "loud"], ["--vote", "loud", "hierarchical"]),
+            (["--channels", "ttt,luck"], ["--channels ttt,luck", "luck is not one", "ttt, search"]),
+            (["--channels", "TTT"], ["--channels TTT", "TTT is not one"]),
+            (["--channels", ""], ["--channels", "a name is empty", "ttt, search"]),
+            (["--channels", "ttt,"], ["--channels ttt,", "a name is empty"]),
+            (["--channels", " "], ["--channels", "a name is empty"]),
             (["--quantize", "int3"], ["--quantize", "int3", "nf4"]),
             (["--split", "arc1-training"], ["--split", "--challenges"]),
             (["--no-such-option"], ["--no-such-option"]),
@@ -295,6 +301,7 @@ class TestSettings:
         assert settings.profile.folder == Path("base")
         assert (settings.quantize, settings.vote, settings.seed) == ("nf4", "hierarchical", 0)
         assert (settings.ttt, settings.ttt_steps, settings.passes, settings.resume) == (True, None, 4, False)
+        assert settings.channels() == ["ttt", "search"]
 
     def test_every_option_arrives(self, resolved: Callable[..., CaughtError]) -> None:
         settings = resolved(
@@ -346,7 +353,66 @@ class TestSettings:
     def test_a_large_base_has_one_worker_with_all_cores(self, resolved: Callable[..., CaughtError]) -> None:
         save("base/config.json", {"hidden_size": 4096, "num_hidden_layers": 32})
         settings = resolved(*SOURCE).settings
-        assert (settings.devices, settings.threads) == (("cpu",), 8)
+        assert (settings.devices, settings.threads, settings.searchers) == (("cpu",), 8, 8)
+
+    @pytest.mark.parametrize(
+        ("words", "gpus", "searchers", "turns"),
+        [
+            ((), 0, 8, True),
+            (("--workers", "2"), 0, 2, True),
+            (("--workers", "20"), 0, 20, True),
+            ((), 2, 6, False),
+            (("--workers", "3"), 2, 5, False),
+            (("--workers", "9"), 2, 1, False),
+            (("--device", "cpu"), 2, 8, True),
+            (("--device", "cuda:1"), 0, 7, False),
+            (("--channels", "ttt"), 0, 0, False),
+            (("--channels", "ttt"), 2, 0, False),
+            (("--channels", "search"), 0, 8, False),
+            (("--channels", "search"), 2, 8, False),
+            (("--channels", "search", "--workers", "3"), 2, 3, False),
+        ],
+    )
+    def test_search_workers(
+        self,
+        resolved: Callable[..., CaughtError],
+        monkeypatch: pytest.MonkeyPatch,
+        words: Sequence[str],
+        gpus: int,
+        searchers: int,
+        turns: bool,
+    ) -> None:
+        monkeypatch.setattr(cli, "visible_gpus", lambda: [f"cuda:{number}" for number in range(gpus)])
+        settings = resolved(*SOURCE, *words).settings
+        assert (settings.searchers, settings.turns()) == (searchers, turns)
+
+    @pytest.mark.parametrize(
+        ("text", "channels"),
+        [
+            ("ttt", ["ttt"]),
+            ("search", ["search"]),
+            ("search,ttt", ["ttt", "search"]),
+            (" ttt , search ", ["ttt", "search"]),
+            ("ttt,ttt", ["ttt"]),
+        ],
+    )
+    def test_channels(self, resolved: Callable[..., CaughtError], text: str, channels: list[str]) -> None:
+        settings = resolved(*SOURCE, "--channels", text).settings
+        assert settings.channels() == channels
+        assert (settings.profile is None) == (not settings.devices) == ("ttt" not in channels)
+
+    def test_without_the_model_no_base_is_needed(self, resolved: Callable[..., CaughtError]) -> None:
+        settings = resolved(
+            "--challenges", "challenges.json", "--base", "nothing-like-it", "--channels", "search"
+        ).settings
+        assert settings.profile is None
+
+    def test_searches_share_half_of_the_memory(
+        self, resolved: Callable[..., CaughtError], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for usable, each in ((2**40, 2 * 2**30), (16 * 2**30, 2**30)):
+            monkeypatch.setattr(cli, "usable_memory", lambda usable=usable: usable)
+            assert resolved(*SOURCE).settings.search_memory == each
 
     def test_tasks_by_id_and_number(self, resolved: Callable[..., CaughtError]) -> None:
         assert [task.id for task in resolved(*SOURCE, "--task-ids", "task02,task00").tasks] == ["task02", "task00"]
@@ -373,6 +439,7 @@ class TestSubmission:
     def fakes(self, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (desk / "notes").mkdir()
         monkeypatch.setattr(runner, "enter", Script(desk / "notes"))
+        monkeypatch.setattr(runner, "enter_search", SearchScript(desk / "notes"))
 
     def test_solves_scores_and_says_where_the_answers_are(self, capsys: pytest.CaptureFixture[str]) -> None:
         words = (*SOURCE, "--device", "cpu", "--workers", "2", "--no-ttt", "--time-budget", "90s")
@@ -383,6 +450,8 @@ class TestSubmission:
         assert "\x1b" not in printed.out
         assert "score: mean of solved fractions" in printed.out
         assert "3 in all, 3 done" in printed.out
+        assert "3 of 3 tasks searched" in printed.out
+        assert "program search alone" in printed.out
         assert printed.out.endswith("wrote submission.json\n")
         assert printed.err == ""
 
@@ -392,9 +461,22 @@ class TestSubmission:
         first = Path("submission.json").read_bytes()
         Path("submission.json").unlink()
         assert cli.submission((*words, "--resume")) == 0
-        assert "resumed: 3 tasks were finished before" in capsys.readouterr().out
+        assert "resumed: 3 tasks were finished before, 3 were searched" in capsys.readouterr().out
         assert Path("submission.json").read_bytes() == first
         assert len(Script(desk / "notes").read("jobs")) == 3
+        assert len(SearchScript(desk / "notes").searched()) == 3
+
+    @pytest.mark.parametrize(("channel", "silent"), [("ttt", "searches"), ("search", "jobs")])
+    def test_one_channel_alone(self, capsys: pytest.CaptureFixture[str], desk: Path, channel: str, silent: str) -> None:
+        words = (*SOURCE, "--device", "cpu", "--workers", "1", "--no-ttt", "--channels", channel)
+        assert cli.submission((*words, "--solutions", "solutions.json")) == 0
+        content = json.loads(Path("submission.json").read_text())
+        assert check_submission(content, TASKS, "submission") == []
+        printed = capsys.readouterr().out
+        assert "alone" not in printed
+        assert ("program search" in printed) == (channel == "search")
+        assert ("TTT steps" in printed) == (channel == "ttt")
+        assert not (desk / "notes" / silent).exists()
 
     @pytest.mark.parametrize("output", ["runs/one/submission.json", "runs/submission.json"])
     def test_the_output_may_be_in_or_above_the_run_directory(self, output: str) -> None:

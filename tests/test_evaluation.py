@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from solver.attempts import Attempts, Candidate
-from solver.evaluation import Solutions, read_solutions, recall, restrict, score, split_solutions
+from solver.evaluation import Hits, Solutions, hits, read_solutions, recall, restrict, score, split_solutions
 from solver.grid import Grid, InputError
 from solver.task import Query, read_split
 from tests.strategies import grids
@@ -70,6 +70,16 @@ class TestScore:
         scores = recall(SOLUTIONS, proposed)
         assert scores.fractions == {"one": 0.0, "two": 0.5, "three": 0.0}
         assert scores.solved_outputs == 1
+
+
+class TestHits:
+    def test_first_and_either_attempt(self) -> None:
+        one, two, three = Query("one", 0), Query("two", 0), Query("two", 1)
+        answers = {one: Attempts(B, A), two: Attempts(A, B), three: Attempts(C, A), Query("three", 0): Attempts(A, B)}
+        assert hits(SOLUTIONS, answers, [one, two, three]) == Hits(3, 1, 2)
+        assert hits(SOLUTIONS, answers, [two]) == Hits(1, 1, 1)
+        assert hits(SOLUTIONS, answers, [Query("three", 2)]) == Hits(1, 0, 0)
+        assert hits(SOLUTIONS, answers, []) == Hits(0, 0, 0)
 
 
 class TestRestrict:

@@ -1,39 +1,12 @@
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from solver.attempts import Candidate
-from solver.augmentation import Transform, View
-from solver.grid import Grid, InputError
-from solver.journal import (
-    TASK_EVENT,
-    Journal,
-    Outcome,
-    TaskRecord,
-    candidate_from_json,
-    candidate_to_json,
-    finished_tasks,
-    grid_from_json,
-    grid_to_json,
-    read_journal,
-    transform_from_json,
-    transform_to_json,
-    view_from_json,
-    view_to_json,
-)
-from solver.task import Query
-from tests.strategies import attempts, candidates, grids, transforms, views
-
-
-def through_json(value: Any) -> Any:
-    return json.loads(json.dumps(value))
+from solver.grid import InputError
+from solver.journal import Journal, read_journal
 
 
 def write_three(path: Path) -> None:
@@ -118,80 +91,3 @@ class TestJournal:
         for path in (tmp_path, tmp_path / "file" / "journal.jsonl"):
             with pytest.raises(InputError, match="cannot be written"):
                 Journal(path)
-
-
-class TestEncoding:
-    @settings(deadline=None, max_examples=50)
-    @given(grid=grids())
-    def test_grid(self, grid: Grid) -> None:
-        assert grid_from_json(through_json(grid_to_json(grid))) == grid
-
-    def test_grid_is_compact(self) -> None:
-        assert grid_to_json(Grid(((0, 1, 2), (3, 4, 0)))) == ["012", "340"]
-
-    @settings(deadline=None, max_examples=50)
-    @given(transform=transforms())
-    def test_transform(self, transform: Transform) -> None:
-        assert transform_from_json(through_json(transform_to_json(transform))) == transform
-
-    @settings(deadline=None, max_examples=50)
-    @given(view=views())
-    def test_view(self, view: View) -> None:
-        assert view_from_json(through_json(view_to_json(view))) == view
-
-    @settings(deadline=None, max_examples=100)
-    @given(candidate=candidates(Query("t", 2)))
-    def test_candidate(self, candidate: Candidate) -> None:
-        assert candidate_from_json("t", through_json(candidate_to_json(candidate))) == candidate
-
-
-@st.composite
-def records(draw: st.DrawFn, task_id: str = "t") -> TaskRecord:
-    found = candidates(Query(task_id, 0)) | candidates(Query(task_id, 1))
-    return TaskRecord(
-        task_id,
-        draw(st.sampled_from(Outcome)),
-        candidates=tuple(draw(st.lists(found, max_size=3))),
-        attempts=tuple(draw(st.lists(attempts(), max_size=2))),
-        ttt=draw(st.dictionaries(st.sampled_from(["planned", "executed"]), st.integers(0, 9))),
-        seconds=draw(st.dictionaries(st.sampled_from(["ttt", "decode"]), st.floats(0, 99))),
-        peak_memory=draw(st.integers(0, 2**40)),
-        notes=tuple(draw(st.lists(st.text(max_size=5), max_size=2))),
-        error=draw(st.none() | st.text(max_size=5)),
-        pass_number=draw(st.integers(0, 3)),
-        worker=draw(st.integers(0, 3)),
-    )
-
-
-class TestTaskRecord:
-    @settings(deadline=None, max_examples=50)
-    @given(record=records())
-    def test_comes_back_from_a_journal(self, tmp_path_factory: pytest.TempPathFactory, record: TaskRecord) -> None:
-        path = tmp_path_factory.getbasetemp() / "journal.jsonl"
-        path.unlink(missing_ok=True)
-        with Journal(path) as journal:
-            journal.append("start", task_id="other")
-            journal.append(TASK_EVENT, **record.to_json())
-        assert finished_tasks(read_journal(path)) == {"t": record}
-
-    def test_candidates_of_another_task_are_refused(self) -> None:
-        with pytest.raises(ValueError, match="candidates of task other"):
-            TaskRecord("t", Outcome.DONE, candidates=(Candidate(Query("other", 0), Grid(((1,),))),))
-
-    def test_the_last_pass_counts_unless_it_failed(self) -> None:
-        def last(*statuses: Outcome) -> int:
-            passes = [TaskRecord("t", status, pass_number=number) for number, status in enumerate(statuses)]
-            events = [{"event": TASK_EVENT, **record.to_json()} for record in passes]
-            return finished_tasks(events)["t"].pass_number
-
-        assert last(Outcome.DONE, Outcome.DONE) == 1
-        assert last(Outcome.DONE, Outcome.TIMED_OUT) == 1
-        assert last(Outcome.DONE, Outcome.FAILED) == 0
-        assert last(Outcome.FAILED, Outcome.FAILED) == 1
-        assert last(Outcome.FAILED, Outcome.TIMED_OUT) == 1
-
-    def test_a_malformed_record_is_an_input_error_that_names_the_event(self) -> None:
-        whole = TaskRecord("t", Outcome.DONE, candidates=(Candidate(Query("t", 0), Grid(((1,),))),)).to_json()
-        for change in ({"status": "solved"}, {"candidates": [{"index": 0}]}, {"attempts": [[["1"]]]}, {"notes": None}):
-            with pytest.raises(InputError, match="event 3: is not a task record"):
-                finished_tasks([{"seq": 3, "event": TASK_EVENT, **whole, **change}])

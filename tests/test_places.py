@@ -10,7 +10,7 @@ import pytest
 
 from solver import places
 from solver.grid import InputError
-from solver.places import Places, competition_file, find_places, is_rerun, visible_gpus
+from solver.places import Places, competition_file, find_places, is_rerun, usable_memory, visible_gpus
 from tests.fake_worker import write_base
 
 SLUG = "arc-prize-2026"
@@ -192,3 +192,16 @@ class TestVisibleGpus:
         assert visible_gpus(tmp_path, {}) == []
         assert visible_gpus(tmp_path / "nowhere", {}) == []
         assert visible_gpus(tmp_path, {"CUDA_VISIBLE_DEVICES": "0"}) == []
+
+
+class TestUsableMemory:
+    def test_a_containers_limit_counts_where_it_is_less(self, tmp_path: Path) -> None:
+        none, unlimited, limited = (tmp_path / name for name in ("none", "max", "limited"))
+        unlimited.write_text("max\n")
+        limited.write_text("123456789\n")
+        machine = usable_memory([])
+        assert machine > 123456789
+        assert usable_memory([none, unlimited]) == machine
+        assert usable_memory([none, unlimited, limited]) == 123456789
+        limited.write_text(str(2**60))
+        assert usable_memory([limited]) == machine

@@ -1,8 +1,7 @@
-"""What a run shows, on runs made by hand."""
+"""The table at the end, on runs made by hand."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -10,25 +9,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from solver.attempts import Attempts, Candidate
-from solver.evaluation import Scores, Solutions, score
-from solver.grid import Grid
-from solver.journal import TASK_EVENT, Journal, Outcome, TaskRecord
-from solver.report import LINE_EVERY, Summary, Watch, candidates_of, rows, score_candidates, show, summarise
-from solver.run_state import Run, Settings, new_run
+from solver.attempts import Attempts, Candidate, Channel
+from solver.evaluation import Hits, score
+from solver.fusion import Branch
+from solver.journal import Journal
+from solver.records import SEARCH_EVENT, TASK_EVENT, Outcome, SearchRecord, TaskRecord
+from solver.report import Summary, Verdict, candidates_of, judge, rows, score_candidates, show, summarise
+from solver.run_state import Run
 from solver.task import Query
-from tests.fake_worker import PROFILE, make_tasks
-
-RIGHT, WRONG, OTHER = (Grid(((colour,),)) for colour in range(3))
-TASKS = make_tasks(4)
-SOLUTIONS: Solutions = {task.id: (RIGHT,) * len(task.test_inputs) for task in TASKS}
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.hand_made import OTHER, RIGHT, SOLUTIONS, TASKS, WRONG, Clock, begun, search, solve
 
 
 @pytest.fixture
@@ -38,27 +27,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def run(tmp_path: Path, clock: Clock) -> Run:
-    """Just begun, ten minutes long."""
-    settings = Settings(tmp_path / "out.json", tmp_path / "run", PROFILE, 600.0, clock.now, ("cpu", "cpu"), passes=3)
-    return new_run(settings, TASKS, clock)
-
-
-def solve(run: Run, task_id: str, *found: Grid, **fields: Any) -> TaskRecord:
-    """Ends a pass over a task that found these grids, the first one most often."""
-    grant = run.scheduler.next(run.clock())
-    assert grant is not None
-    if grant.task_id != task_id:
-        run.scheduler.waiting.insert(0, grant.task_id)
-        run.scheduler.running = {task_id: replace(grant, task_id=task_id)}
-        run.scheduler.waiting.remove(task_id)
-    candidates = tuple(Candidate(query, grid) for query in run.tasks[task_id].queries() for grid in (found[:1] + found))
-    run.found[task_id] += candidates
-    run.scheduler.finished(task_id, run.doubt(task_id))
-    attempts = run.vote(task_id)
-    plain = TaskRecord(task_id, Outcome.DONE, tuple(run.found[task_id]), attempts, pass_number=grant.number)
-    run.records[task_id] = replace(plain, **fields)
-    run.answers |= {Query(task_id, index): one for index, one in enumerate(attempts)}
-    return run.records[task_id]
+    return begun(tmp_path, clock)
 
 
 def ttt(executed: int, planned: int, stop: str = "done", **fields: Any) -> dict[str, Any]:
@@ -66,124 +35,18 @@ def ttt(executed: int, planned: int, stop: str = "done", **fields: Any) -> dict[
     return {"executed": executed, "planned": planned, "stop": stop, "events": [], **losses, **fields}
 
 
-class TestLine:
-    def watch(self, solutions: Solutions | None = None) -> Watch:
-        return Watch(Console(file=StringIO()), solutions)
-
-    def test_before_anything_happened(self, run: Run) -> None:
-        assert self.watch().line(run) == "0/4 tasks | 10m00s left | now starting"
-        assert self.watch(SOLUTIONS).line(run) == "0/4 tasks | 10m00s left | now starting"
-
-    def test_tasks_done_time_left_and_what_is_worked_on(self, run: Run, clock: Clock) -> None:
-        solve(run, "task00", RIGHT)
-        solve(run, "task01", WRONG)
-        run.scheduler.next(clock.now)
-        clock.now += 75
-        assert self.watch().line(run) == "2/4 tasks | 8m45s left | now task02"
-
-    def test_score_so_far_counts_only_what_was_reached(self, run: Run) -> None:
-        solve(run, "task00", RIGHT)
-        assert self.watch(SOLUTIONS).line(run).endswith("score so far 100.0 % (1 solved)")
-        solve(run, "task01", WRONG, OTHER)
-        assert self.watch(SOLUTIONS).line(run).endswith("score so far 50.0 % (1 solved)")
-        assert "score" not in self.watch().line(run)
-
-    def test_further_passes(self, run: Run) -> None:
-        for task in TASKS:
-            solve(run, task.id, RIGHT, WRONG)
-        assert "further" not in self.watch().line(run)
-        solve(run, "task00", RIGHT, WRONG)
-        assert "4/4 tasks" in self.watch().line(run)
-        assert "1 further passes" in self.watch().line(run)
-
-    def test_a_task_given_up_is_not_a_further_pass(self, run: Run, clock: Clock) -> None:
-        for _ in range(2):
-            run.scheduler.next(clock.now)
-            run.scheduler.lost("task00")
-        assert self.watch().line(run) == "1/4 tasks | 10m00s left | now starting"
-
-    def test_past_the_end(self, run: Run, clock: Clock) -> None:
-        clock.now += 1e6
-        assert "| 0s left |" in self.watch().line(run)
+def table(summary: Summary, verdict: Verdict | None = None, tasks: int = 4) -> dict[str, str]:
+    return dict(rows(summary, tasks, verdict))
 
 
-class TestWatch:
-    @pytest.fixture
-    def watch(self) -> Watch:
-        return Watch(Console(file=StringIO(), soft_wrap=True), SOLUTIONS)
-
-    def printed(self, watch: Watch) -> list[str]:
-        assert isinstance(watch.console.file, StringIO)
-        text = watch.console.file.getvalue()
-        assert "\x1b" not in text
-        assert "\r" not in text
-        watch.console.file.truncate(0)
-        watch.console.file.seek(0)
-        return text.splitlines()
-
-    def test_start(self, watch: Watch, run: Run) -> None:
-        watch.started(run)
-        (line,) = self.printed(watch)
-        assert line.startswith("4 tasks, base fake, 2 worker(s), budget 10m00s, seed 0; run directory ")
-        assert line.endswith(str(run.settings.run_dir))
-
-    def test_start_of_a_resumed_run(self, watch: Watch, run: Run) -> None:
-        solve(run, "task00", RIGHT)
-        watch.started(run)
-        assert self.printed(watch)[1:] == ["resumed: 1 tasks were finished before"]
-
-    def test_a_file_gets_a_plain_line_now_and_then(self, watch: Watch, run: Run, clock: Clock) -> None:
-        watch.started(run)
-        self.printed(watch)
-        for _ in range(100):
-            watch.changed(run)
-            clock.now += 1
-        assert self.printed(watch) == [
-            "0/4 tasks | 10m00s left | now starting",
-            "0/4 tasks | 9m30s left | now starting",
-            "0/4 tasks | 9m00s left | now starting",
-            "0/4 tasks | 8m30s left | now starting",
-        ]
-        assert LINE_EVERY == 30
-
-    def test_a_terminal_gets_one_live_line(self, run: Run) -> None:
-        file = StringIO()
-        watch = Watch(Console(file=file, force_terminal=True, width=200), SOLUTIONS)
-        watch.started(run)
-        try:
-            for _ in range(3):
-                watch.changed(run)
-        finally:
-            watch.ended(run)
-        assert "0/4 tasks | 10m00s left" in file.getvalue()
-        assert "\x1b" in file.getvalue()
-
-    def test_problems_at_the_end(self, watch: Watch, run: Run) -> None:
-        watch.ended(run)
-        assert self.printed(watch) == []
-        run.problems += ["worker 0 died (exit code -9)", "worker 1: no such base"]
-        watch.ended(run)
-        assert self.printed(watch) == ["problem: worker 0 died (exit code -9)", "problem: worker 1: no such base"]
-
-    def test_brackets_are_printed_as_they_are(self, watch: Watch, run: Run, tmp_path: Path) -> None:
-        run.problems.append("worker 0: [/kaggle/input] is [bold]closed[/italic]")
-        run.settings = replace(run.settings, run_dir=tmp_path / "[red]")
-        watch.started(run)
-        watch.changed(run)
-        watch.ended(run)
-        lines = self.printed(watch)
-        assert lines[0].endswith("/[red]")
-        assert lines[-1] == "problem: worker 0: [/kaggle/input] is [bold]closed[/italic]"
-
-
-def table(
-    summary: Summary, scores: Scores | None = None, found: Scores | None = None, tasks: int = 4
-) -> dict[str, str]:
-    return dict(rows(summary, tasks, scores, found))
-
-
-def summary_of(*records: TaskRecord, seconds: float = 90.0, problems: tuple[str, ...] = ()) -> Summary:
-    return Summary({"budget": 600.0}, records, seconds, problems)
+def summary_of(
+    *records: TaskRecord,
+    seconds: float = 90.0,
+    problems: tuple[str, ...] = (),
+    searches: tuple[SearchRecord, ...] = (),
+    branches: dict[Query, Branch] | None = None,
+) -> Summary:
+    return Summary({"budget": 600.0}, records, seconds, problems, searches, branches or {})
 
 
 class TestRows:
@@ -264,7 +127,7 @@ class TestRows:
         run.answers[Query("task01", 1)] = Attempts(WRONG, OTHER)
         solve(run, "task02", WRONG, OTHER)
         summary = summary_of(*run.records.values())
-        shown = table(summary, score(SOLUTIONS, run.answers), score_candidates(SOLUTIONS, summary))
+        shown = table(summary, Verdict(score(SOLUTIONS, run.answers), score_candidates(SOLUTIONS, summary)))
         assert shown["score: mean of solved fractions"] == "37.50 %, among the candidates 50.00 %"
         assert shown["test outputs solved (6)"] == "33.33 %, among the candidates 50.00 %"
         assert shown["whole tasks solved (4)"] == "25.00 %, among the candidates 50.00 %"
@@ -275,6 +138,99 @@ class TestRows:
         first = TaskRecord("a", Outcome.DONE, (Candidate(query, RIGHT),))
         second = TaskRecord("a", Outcome.DONE, (Candidate(query, RIGHT), Candidate(query, WRONG)), pass_number=1)
         assert candidates_of(summary_of(first, second)) == list(second.candidates)
+
+
+def searched(task_id: str, perfect: int = 0, unique: bool = False, **fields: Any) -> SearchRecord:
+    plain = {"stop": "deadline", "perfect": perfect, "unique": unique, "seconds": 2.5}
+    return SearchRecord(task_id, Outcome.DONE, **(plain | fields))
+
+
+class TestSearchRows:
+    def test_what_the_search_found_and_what_it_took(self) -> None:
+        shown = table(
+            summary_of(
+                TaskRecord("a", Outcome.DONE, seconds={"ttt": 12.5}, peak_memory=2**29),
+                searches=(
+                    searched("a", 1, True, stop="exhausted"),
+                    searched("b", 3),
+                    SearchRecord("c", Outcome.FAILED, error="ValueError: x"),
+                    searched("c", peak_memory=2**30),
+                ),
+            ),
+            tasks=7,
+        )
+        assert shown["program search"] == (
+            "3 of 7 tasks searched, 2 with a perfect program, 1 with a unique one, 8 s; "
+            "stopped by: deadline 2, exhausted 1"
+        )
+        assert shown["worker seconds by stage"] == "ttt 12 (62 %), search 8 (38 %)"
+        assert shown["tasks"] == "7 in all, 1 done, 2 searched only, 4 not reached"
+        assert shown["peak memory of a worker"] == "1.00 GiB"
+        assert shown["failures"] == "search: ValueError 1"
+
+    def test_without_a_search_there_is_none_of_it(self) -> None:
+        shown = table(summary_of(TaskRecord("a", Outcome.DONE), branches={Query("a", 0): Branch.MODEL_ONLY}))
+        assert not [name for name in shown if "search" in name or "fusion" in name]
+
+    def test_without_a_model_nothing_is_trained(self) -> None:
+        summary = Summary({"budget": 600.0, "base": None}, (), 9.0, searches=(searched("a"),))
+        assert not [name for name in table(summary) if "TTT" in name]
+
+    def test_branches_are_counted(self) -> None:
+        branches = {
+            Query("a", 0): Branch.AGREE,
+            Query("a", 1): Branch.MODEL_FIRST,
+            Query("b", 0): Branch.AGREE,
+        }
+        summary = summary_of(searches=(searched("a"), searched("b")), branches=branches)
+        shown = table(summary)
+        assert shown["fusion: agree"] == "2 test inputs"
+        assert shown["fusion: model first"] == "1 test inputs"
+        assert "fusion: neither" not in shown
+        scores = score(SOLUTIONS, {})
+        judged = Verdict(scores, scores, branches={Branch.AGREE: Hits(2, 1, 2)})
+        assert table(summary, judged)["fusion: agree"] == "2 test inputs: attempt 1 right 1, either 2"
+
+
+class TestJudge:
+    @pytest.fixture
+    def judged(self, tmp_path: Path, clock: Clock) -> tuple[Summary, Verdict]:
+        """task00: both right; task01: the program right, the model wrong; task02: only the model, wrong and right."""
+        run = begun(tmp_path, clock, searchers=1)
+        with Journal(run.settings.journal) as journal:
+            journal.append("run", **run.settings.to_json(TASKS))
+            for task_id, program, model in (("task00", RIGHT, RIGHT), ("task01", RIGHT, WRONG)):
+                journal.append(SEARCH_EVENT, **search(run, task_id, program).to_json())
+                if task_id in run.scheduler.deferred:
+                    run.scheduler.deferred.remove(task_id)
+                    run.scheduler.waiting.insert(0, task_id)
+                journal.append(TASK_EVENT, **solve(run, task_id, model).to_json())
+            journal.append(TASK_EVENT, **solve(run, "task02", WRONG, RIGHT).to_json())
+            journal.append(SEARCH_EVENT, **search(run, "task02").to_json())
+        summary = summarise(run)
+        return summary, judge(SOLUTIONS, run, summary)
+
+    def test_each_channel_alone_and_both(self, judged: tuple[Summary, Verdict]) -> None:
+        _, verdict = judged
+        assert verdict.alone[Channel.MODEL].mean_fraction == 0.5
+        assert verdict.alone[Channel.PROGRAM].mean_fraction == 0.5
+        assert verdict.scores.mean_fraction == verdict.found.mean_fraction == 0.75
+        shown = table(*judged)
+        assert shown["model alone"] == "50.00 % mean, 33.33 % of outputs, 50.00 % of tasks"
+        assert shown["program search alone"] == "50.00 % mean, 50.00 % of outputs, 50.00 % of tasks"
+        assert shown["both, fused"] == "75.00 % mean, 66.67 % of outputs, 75.00 % of tasks"
+
+    def test_branches_by_the_last_record_of_each_task(self, judged: tuple[Summary, Verdict]) -> None:
+        summary, verdict = judged
+        assert set(summary.branches.values()) == {Branch.AGREE, Branch.PROGRAM_FIRST, Branch.MODEL_ONLY}
+        assert verdict.branches[Branch.AGREE] == Hits(1, 1, 1)
+        assert verdict.branches[Branch.PROGRAM_FIRST] == Hits(2, 2, 2)
+        assert verdict.branches[Branch.MODEL_ONLY] == Hits(1, 0, 1)
+        assert verdict.branches[Branch.NEITHER] == Hits(0, 0, 0)
+
+    def test_one_channel_is_not_compared_with_itself(self, run: Run) -> None:
+        solve(run, "task00", RIGHT)
+        assert judge(SOLUTIONS, run, summary_of(*run.records.values())).alone == {}
 
 
 class TestSummary:
@@ -301,14 +257,14 @@ class TestSummary:
         summary = summarise(run)
         assert score_candidates(SOLUTIONS, summary).mean_fraction == 0
         file = StringIO()
-        show(Console(file=file, width=100), summary, 4, None, None)
+        show(Console(file=file, width=100), summary, 4, None)
         assert "4 in all, 4 not reached" in file.getvalue()
         assert "\x1b" not in file.getvalue()
 
     def test_the_table_holds_every_row_whatever_the_text(self) -> None:
         summary = summary_of(TaskRecord("a", Outcome.FAILED, error="[/bold]Error: x"))
         file = StringIO()
-        show(Console(file=file, width=120), summary, 1, None, None)
+        show(Console(file=file, width=120), summary, 1, None)
         for name, value in table(summary, tasks=1).items():
             assert name in file.getvalue()
             assert value in file.getvalue()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from solver.attempts import Attempts, Candidate
+from solver.attempts import Attempts, Candidate, Channel
 from solver.augmentation import Dihedral, Transform, View
+from solver.fusion import SHORT, Branch
 from solver.grid import Grid, InputError
-from solver.journal import TASK_EVENT, Journal, Outcome, TaskRecord
+from solver.journal import Journal
+from solver.records import SEARCH_EVENT, TASK_EVENT, Outcome, SearchRecord, TaskRecord
 from solver.run_state import VOTES, Run, Settings, new_run
+from solver.scheduler import WARM_UP_SHARE, search_policy
 from solver.task import Query, Task
 from solver.voting import fallback
 from tests.fake_worker import PROFILE, make_tasks
@@ -35,6 +39,10 @@ def candidate(query: Query, grid: Grid, dihedral: Dihedral = Dihedral.IDENTITY) 
 def record(task: Task, status: Outcome, number: int = 0, grid: Grid = A) -> TaskRecord:
     found = tuple(candidate(query, grid) for query in task.queries())
     return TaskRecord(task.id, status, found, (Attempts(grid, C),) * len(task.test_inputs), pass_number=number)
+
+
+def votes(state: Run, task_id: str) -> tuple[Attempts, ...]:
+    return tuple(fused.attempts for fused in state.fused(task_id))
 
 
 def write_journal(settings: Settings, tasks: tuple[Task, ...], *records: TaskRecord) -> None:
@@ -63,7 +71,17 @@ class TestSettings:
     def test_only_what_decides_answers_is_fixed(self) -> None:
         tasks = make_tasks(3)
         plain = make_settings(Path("nowhere"))
-        free = {"budget": 9.0, "began": 0.0, "devices": ("cuda:0",), "threads": 3, "vote": "flat", "passes": 1}
+        plain = replace(plain, searchers=1)
+        free = {
+            "searchers": 3,
+            "search_memory": 5,
+            "budget": 9.0,
+            "began": 0.0,
+            "devices": ("cuda:0",),
+            "threads": 3,
+            "vote": "flat",
+            "passes": 1,
+        }
         assert replace(plain, **free).fixed(tasks) == plain.fixed(tasks)
         assert plain.fixed(tasks[::-1]) == plain.fixed(tasks)
         for name, other in {"seed": 6, "quantize": "none", "ttt": False, "ttt_steps": 4}.items():
@@ -106,14 +124,13 @@ class TestVote:
         state = fresh(tmp_path, make_tasks(2))
         one, two = Query("task01", 0), Query("task01", 1)
         state.found["task01"] = [candidate(one, A), candidate(two, B), candidate(one, A), candidate(one, C)]
-        assert state.candidates(one) == [candidate(one, A), candidate(one, A), candidate(one, C)]
-        first, second = state.vote("task01")
+        first, second = votes(state, "task01")
         assert first == Attempts(A, C)
         assert second.first == B != second.second
 
     def test_without_candidates_it_is_the_fallback(self, tmp_path: Path) -> None:
         tasks = make_tasks(2)
-        assert fresh(tmp_path, tasks).vote("task01") == tuple(fallback(tasks[1], index) for index in range(2))
+        assert votes(fresh(tmp_path, tasks), "task01") == tuple(fallback(tasks[1], index) for index in range(2))
 
     def test_the_vote_is_the_one_asked_for(self, tmp_path: Path) -> None:
         tasks = make_tasks(1)
@@ -126,7 +143,7 @@ class TestVote:
         for vote in VOTES:
             state = fresh(tmp_path, tasks, vote=vote)
             state.found["task00"] = list(found)
-            answers[vote] = state.vote("task00")[0]
+            answers[vote] = votes(state, "task00")[0]
         assert answers == {"flat": Attempts(A, B), "hierarchical": Attempts(B, C)}
 
     def test_doubt(self, tmp_path: Path) -> None:
@@ -143,7 +160,105 @@ class TestVote:
         assert state.doubt("task00") == 0
 
 
+def program(query: Query, grid: Grid, cost: float = 2.0, perfect: bool = True) -> Candidate:
+    return Candidate(query, grid, Channel.PROGRAM, program="p", cost=cost, perfect=perfect)
+
+
+def searched(task: Task, *grids: Grid, cost: float = 2.0, status: Outcome = Outcome.DONE) -> SearchRecord:
+    """A search whose perfect programs say this to every test input."""
+    found = tuple(program(query, grid, cost) for grid in grids for query in task.queries())
+    return SearchRecord(task.id, status, found)
+
+
+class TestChannels:
+    @pytest.mark.parametrize(
+        ("changes", "channels", "turns"),
+        [
+            ({}, ["ttt"], False),
+            ({"searchers": 2}, ["ttt", "search"], True),
+            ({"searchers": 2, "devices": ("cuda:0", "cuda:1")}, ["ttt", "search"], False),
+            ({"searchers": 2, "devices": (None,)}, ["ttt", "search"], False),
+            ({"searchers": 2, "devices": (), "profile": None}, ["search"], False),
+        ],
+    )
+    def test_which_and_whether_one_waits_for_the_other(
+        self, changes: dict[str, Any], channels: list[str], turns: bool
+    ) -> None:
+        made = make_settings(Path("nowhere"), **changes)
+        assert (made.channels(), made.turns()) == (channels, turns)
+        assert made.fixed(make_tasks(1))["channels"] == channels
+        assert json.loads(json.dumps(made.to_json(make_tasks(1))))["channels"] == channels
+
+    def test_each_has_its_scheduler(self, tmp_path: Path) -> None:
+        tasks = make_tasks(4)
+        both = fresh(tmp_path, tasks[::-1], searchers=3)
+        assert both.searching.waiting == both.scheduler.waiting == [task.id for task in tasks]
+        assert both.searching.policy == search_policy(BEGAN, BEGAN + 594.0, 3, True, WARM_UP_SHARE)
+        alone = fresh(tmp_path, tasks, searchers=3, profile=None, devices=())
+        assert (len(alone.searching.waiting), alone.scheduler.waiting) == (4, [])
+        assert alone.searching.policy.stop == BEGAN + 594.0
+        assert fresh(tmp_path, tasks).searching.waiting == []
+
+    def test_a_search_changes_what_the_model_does_next(self, tmp_path: Path) -> None:
+        tasks = make_tasks(4)
+        state = fresh(tmp_path, tasks, searchers=1)
+        state.searched(searched(tasks[0], A))
+        state.searched(searched(tasks[1], A, cost=SHORT + 1))
+        state.searched(searched(tasks[2], A, B))
+        state.searched(searched(tasks[3]))
+        assert state.scheduler.deferred == ["task00"]
+        assert state.scheduler.waiting == ["task01", "task02", "task03"]
+        assert [state.doubt(task.id) for task in tasks] == [0, 0, 1, 1]
+
+    def test_a_search_can_end_doubts_about_what_the_model_said(self, tmp_path: Path) -> None:
+        tasks = make_tasks(1)
+        state = fresh(tmp_path, tasks, searchers=1)
+        query = Query("task00", 0)
+        state.scheduler.next(BEGAN)
+        state.found["task00"] = [candidate(query, A), candidate(query, B)]
+        state.scheduler.finished("task00", state.doubt("task00"))
+        assert state.scheduler.doubt == {"task00": 0.5}
+        state.searched(searched(tasks[0], C))
+        assert state.scheduler.doubt == {"task00": 0}
+        assert state.scheduler.next(BEGAN) is None
+
+    def test_answers_of_one_channel_and_of_both(self, tmp_path: Path) -> None:
+        tasks = make_tasks(2)
+        state = fresh(tmp_path, tasks, searchers=1)
+        query, other = Query("task00", 0), Query("task01", 1)
+        state.found["task00"] = [candidate(query, A), candidate(query, A), candidate(query, B)]
+        state.searched(searched(tasks[0], C))
+        assert state.alone(Channel.MODEL)[query] == Attempts(A, B)
+        assert state.alone(Channel.PROGRAM)[query].first == C
+        assert state.alone(Channel.MODEL)[other] == state.alone(Channel.PROGRAM)[other] == fallback(tasks[1], 1)
+        (fused,) = state.conclude("task00")
+        assert (fused.branch, state.answers[query]) == (Branch.PROGRAM_FIRST, Attempts(C, A))
+
+
 class TestResume:
+    def test_searches_come_back_and_are_not_repeated(self, tmp_path: Path) -> None:
+        tasks = make_tasks(4)
+        settings = make_settings(tmp_path, searchers=1)
+        done, failed = searched(tasks[0], A), searched(tasks[1], status=Outcome.FAILED)
+        with Journal(settings.journal) as journal:
+            journal.append("run", **settings.to_json(tasks))
+            for search in (done, failed, searched(tasks[2], B)):
+                journal.append(SEARCH_EVENT, **search.to_json())
+            journal.append(TASK_EVENT, **record(tasks[2], Outcome.DONE).to_json())
+        state = fresh(tmp_path, tasks, resume=True, searchers=1)
+        assert state.searches == {"task00": done, "task02": searched(tasks[2], B)}
+        assert state.searching.waiting == ["task01", "task03"]
+        assert (state.scheduler.waiting, state.scheduler.deferred) == (["task01", "task03"], ["task00"])
+        assert state.answers[Query("task00", 0)].first == A
+        assert state.answers[Query("task02", 0)] == Attempts(B, A), "both channels count"
+        assert state.scheduler.doubt == {"task02": 0}
+
+    def test_other_channels_are_another_run(self, tmp_path: Path) -> None:
+        tasks = make_tasks(1)
+        write_journal(make_settings(tmp_path), tasks)
+        with pytest.raises(InputError, match=r"channels was \['ttt'\], now it is \['ttt', 'search'\]"):
+            fresh(tmp_path, tasks, resume=True, searchers=1)
+
     def test_finished_tasks_come_back_with_all_they_had(self, tmp_path: Path) -> None:
         tasks = make_tasks(4)
         records = (record(tasks[1], Outcome.DONE), record(tasks[2], Outcome.DONE), record(tasks[2], Outcome.DONE, 1, B))
@@ -167,7 +282,8 @@ class TestResume:
         assert state.scheduler.waiting == ["task00"]
         assert state.scheduler.passes == {}
         assert state.records == {}
-        assert state.found == {"task00": []}
+        assert state.found == {"task00": [candidate(Query("task00", 0), A)]}
+        assert state.stale == {"task00"}
         assert state.answers[Query("task00", 0)] == Attempts(A, C)
 
     @pytest.mark.parametrize(("status", "passes"), [(Outcome.TIMED_OUT, 2), (Outcome.FAILED, 1)])

@@ -14,10 +14,12 @@ import pytest
 
 from solver import runner
 from solver.attempts import Attempts, check_submission, read_submission
+from solver.crew import LIVES, Crew
 from solver.grid import InputError
-from solver.journal import TASK_EVENT, Journal, Outcome, TaskRecord, finished_tasks, read_journal
+from solver.journal import Journal, read_journal
+from solver.records import TASK_EVENT, Outcome, TaskRecord, finished_tasks
 from solver.run_state import Run, Settings, new_run
-from solver.runner import LIVES, _seed, run
+from solver.runner import _seed, run
 from solver.scheduler import MAX_TRIES
 from solver.task import Task
 from solver.voting import choose, fallback, hierarchical_vote
@@ -434,7 +436,7 @@ class TestRefusals:
                 record = TaskRecord(task.id, Outcome.DONE, attempts=expected(task))
                 recorded.append(TASK_EVENT, **record.to_json())
         settings.output.write_text("precious")
-        monkeypatch.setattr(runner, "_seat", lambda *_: pytest.fail("a worker was started"))
+        monkeypatch.setattr(Crew, "seat", lambda *_: pytest.fail("a worker was started"))
         return tasks
 
     def refused(self, folder: Path, tasks: Sequence[Task], message: str, **changes: Any) -> None:

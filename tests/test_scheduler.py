@@ -11,7 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from solver.scheduler import MAX_TRIES, Grant, Policy, Scheduler, easiest_first
+from solver.scheduler import (
+    MAX_TRIES,
+    SEARCH_LONGEST,
+    SEARCH_LONGEST_ALONE,
+    SEARCH_SHARE,
+    Grant,
+    Policy,
+    Scheduler,
+    easiest_first,
+    room_beside,
+    search_policy,
+)
 
 SLACK = 1e-6
 """Seconds by which a sum of floating-point seconds may be off."""
@@ -41,6 +52,7 @@ class Life(RuleBasedStateMachine):
         self.tries: Counter[tuple[str, int]] = Counter()
         self.doubt: dict[str, float] = {}
         self.given_up: set[str] = set()
+        self.settled: set[str] = set()
 
     @precondition(lambda self: len(self.running) < self.policy.workers)
     @rule()
@@ -50,6 +62,8 @@ class Life(RuleBasedStateMachine):
         grant = self.scheduler.next(self.now)
         if grant is None:
             assert self.now >= self.policy.stop or not self.scheduler.waiting
+            late = self.policy.stop - self.now < self.policy.shortest
+            assert late or not self.scheduler.deferred, "time is left over, but not used"
             return
         assert self.now < self.policy.stop, "a job started at or after the stop"
         assert grant.task_id not in self.running, "one task given to two workers"
@@ -58,14 +72,38 @@ class Life(RuleBasedStateMachine):
         assert self.now <= grant.ends <= min(self.policy.stop, self.now + self.policy.longest + SLACK)
         if unseen:
             assert grant.task_id not in self.doubt, "a second pass before everybody's first"
+        if set(unseen) - self.settled:
+            assert grant.task_id not in self.settled, "a task that may wait was not made to"
         if grant.number:
-            assert self.doubt[grant.task_id] > 0, "a further pass for a task without doubt"
+            again = self.tries[grant.task_id, grant.number] > 0
+            assert again or self.doubt[grant.task_id] > 0, "a further pass for a task without doubt"
+            assert not self.scheduler.deferred, "a further pass before the first of a task that waited long enough"
         self.tries[grant.task_id, grant.number] += 1
         assert self.tries[grant.task_id, grant.number] <= MAX_TRIES
         # Whoever waits can still have as much: the grant took no more than its share of what was not promised.
         rest = (self.policy.stop - self.now) * self.policy.workers - before
         assert (grant.ends - self.now) * (len(self.scheduler.waiting) + 1) <= rest + SLACK
         self.running[grant.task_id] = grant
+
+    @precondition(lambda self: hasattr(self, "policy"))
+    @rule(data=st.data(), doubt=st.sampled_from([0.0, 0.5, 1.0]), settled=st.booleans())
+    def learn(self, data: st.DataObject, doubt: float, settled: bool) -> None:
+        """The other channel answers a task, whatever this one is doing with it."""
+        tasks = sorted({*self.scheduler.waiting, *self.scheduler.running, *self.scheduler.passes})
+        if not tasks:
+            return
+        task_id = data.draw(st.sampled_from(tasks))
+        tried = self.tries[task_id, self.finished[task_id]]
+        before = [*self.scheduler.waiting]
+        self.scheduler.learned(task_id, doubt, settled)
+        if task_id in self.doubt:
+            self.doubt[task_id] = doubt
+            if not doubt:
+                assert task_id not in self.scheduler.waiting
+        elif settled and task_id in before and not tried:
+            self.settled.add(task_id)
+            assert task_id in self.scheduler.deferred
+        assert [one for one in before if one != task_id] == [one for one in self.scheduler.waiting if one != task_id]
 
     @rule(seconds=st.floats(0, 60))
     def wait(self, seconds: float) -> None:
@@ -99,7 +137,8 @@ class Life(RuleBasedStateMachine):
             promised = sum(max(0.0, grant.ends - self.now) for grant in self.running.values())
             assert promised <= left * self.policy.workers + SLACK
             assert self.scheduler.running == self.running
-            assert len(set(self.scheduler.waiting)) == len(self.scheduler.waiting)
+            queued = [*self.scheduler.waiting, *self.scheduler.deferred]
+            assert len(set(queued)) == len(queued)
 
 
 TestLife = Life.TestCase
@@ -260,6 +299,130 @@ class TestDeaths:
             scheduler.finished("task00", 1.0)
         assert scheduler.next(0.0) is None
         assert scheduler.exhausted(0.0)
+
+
+class TestDeferred:
+    """Tasks that the other channel has solved by all appearances."""
+
+    def deferring(self, *task_ids: str, stop: float = 1000.0, passes: int = 1) -> Scheduler:
+        scheduler = Scheduler(Policy(stop, 1, passes), names(4))
+        for task_id in task_ids:
+            scheduler.learned(task_id, 0.0, settled=True)
+        return scheduler
+
+    def test_come_after_everybody_elses_first_pass_and_before_further_ones(self) -> None:
+        scheduler = self.deferring("task00", "task02", passes=2)
+        made = simulate(scheduler, lambda grant, share: 1.0, lambda grant: 0.5)
+        order = [(grant.task_id, grant.number) for _, grant in made]
+        assert order[:4] == [("task01", 0), ("task03", 0), ("task00", 0), ("task02", 0)]
+        assert sorted(order[4:]) == [(task_id, 1) for task_id in names(4)]
+
+    def test_take_nothing_from_the_others(self) -> None:
+        made = simulate(self.deferring("task00", "task02"), lambda grant, share: share)
+        assert [(grant.task_id, grant.ends - now) for now, grant in made] == [("task01", 500.0), ("task03", 500.0)]
+
+    def test_share_what_the_others_leave(self) -> None:
+        made = simulate(self.deferring("task00", "task02"), lambda grant, share: 100.0 if now_first(grant) else share)
+        assert [(grant.task_id, grant.ends - now) for now, grant in made[2:]] == [("task00", 400.0), ("task02", 400.0)]
+
+    def test_only_as_many_as_there_is_time_for(self) -> None:
+        scheduler = self.deferring("task00", "task02", "task03", stop=45.0)
+        made = simulate(scheduler, lambda grant, share: 20.0 if now_first(grant) else share)
+        assert [grant.task_id for _, grant in made] == ["task01", "task00", "task02"]
+        assert not scheduler.running
+        late = self.deferring(*names(4), stop=9.0)
+        assert late.next(0.0) is None
+        assert late.exhausted(0.0)
+
+    def test_are_waited_for_while_there_is_time(self) -> None:
+        scheduler = self.deferring(*names(4))
+        assert not scheduler.exhausted(0.0)
+        assert scheduler.exhausted(995.0)
+
+    def test_a_task_that_is_worked_on_or_tried_again_stays_where_it_is(self) -> None:
+        scheduler = Scheduler(Policy(1000.0, 1), names(2))
+        scheduler.next(0.0)
+        scheduler.learned("task00", 0.0, settled=True)
+        assert scheduler.deferred == []
+        scheduler.lost("task00")
+        scheduler.learned("task00", 0.0, settled=True)
+        assert scheduler.waiting == names(2)
+
+    def test_doubt_that_is_gone_ends_further_passes(self) -> None:
+        scheduler = Scheduler(Policy(1000.0, 1, passes=3), names(3))
+        for task_id in names(3):
+            scheduler.next(0.0)
+            scheduler.finished(task_id, 0.5)
+        scheduler.learned("task01", 0.0, settled=False)
+        assert scheduler.next(0.0) == Grant("task00", 500.0, 1)
+        assert scheduler.waiting == ["task02"]
+        scheduler.learned("task02", 0.0, settled=True)
+        assert (scheduler.waiting, scheduler.deferred) == ([], [])
+
+    def test_an_unknown_task_or_one_that_is_not_settled_changes_nothing(self) -> None:
+        scheduler = Scheduler(Policy(1000.0, 1), names(2))
+        scheduler.learned("task01", 0.7, settled=False)
+        scheduler.learned("other", 0.0, settled=True)
+        assert (scheduler.waiting, scheduler.deferred, scheduler.doubt) == (names(2), [], {})
+
+
+def now_first(grant: Grant) -> bool:
+    """Whether it is one of the tasks that nobody has solved yet."""
+    return grant.task_id in ("task01", "task03")
+
+
+class TestSearchPolicy:
+    def test_in_turns_it_gets_a_quarter_of_the_time_and_no_task_more_than_the_longest(self) -> None:
+        few = Scheduler(search_policy(100.0, 700.0, 2, turns=True), names(2))
+        assert few.policy == Policy(250.0, 2, 1, longest=SEARCH_LONGEST)
+        assert few.next(100.0) == Grant("task00", 130.0, 0)
+        many = Scheduler(search_policy(100.0, 700.0, 2, turns=True), names(60))
+        assert many.next(100.0) == Grant("task00", 105.0, 0)
+
+    @settings(deadline=None, max_examples=100)
+    @given(seconds=st.floats(1, 50000), workers=st.integers(1, 8), tasks=st.integers(1, 30))
+    def test_in_turns_it_never_takes_more_than_its_share(self, seconds: float, workers: int, tasks: int) -> None:
+        scheduler = Scheduler(search_policy(0.0, seconds, workers, turns=True), names(tasks))
+        made = simulate(scheduler, lambda grant, share: share)
+        assert all(grant.ends <= seconds * SEARCH_SHARE for _, grant in made)
+        assert all(grant.ends - now <= SEARCH_LONGEST + SLACK for now, grant in made)
+        assert sum(grant.ends - now for now, grant in made) <= seconds * workers * SEARCH_SHARE + SLACK
+        assert sorted(grant.task_id for _, grant in made) == names(tasks), "every task is searched, once"
+
+    def test_with_cores_of_its_own_it_has_the_whole_run(self) -> None:
+        assert search_policy(100.0, 700.0, 3, turns=False) == Policy(700.0, 3, 1, longest=SEARCH_LONGEST_ALONE)
+
+    def test_past_the_end_there_is_nothing(self) -> None:
+        assert Scheduler(search_policy(800.0, 700.0, 2, turns=True), names(2)).next(800.0) is None
+
+
+class TestRoom:
+    @pytest.mark.parametrize(
+        ("searching", "searchers", "devices", "room"),
+        [
+            (2, 2, 2, 0),
+            (1, 2, 2, 1),
+            (0, 2, 2, 2),
+            (8, 8, 1, 0),
+            (1, 8, 1, 0),
+            (0, 8, 1, 1),
+            (3, 4, 2, 0),
+            (2, 4, 2, 1),
+        ],
+    )
+    def test_examples(self, searching: int, searchers: int, devices: int, room: int) -> None:
+        assert room_beside(searching, searchers, devices) == room
+
+    @given(searchers=st.integers(1, 64), devices=st.integers(1, 64), data=st.data())
+    def test_cores_are_never_given_twice_and_all_come_back(
+        self, searchers: int, devices: int, data: st.DataObject
+    ) -> None:
+        searching = data.draw(st.integers(0, searchers))
+        room = room_beside(searching, searchers, devices)
+        assert 0 <= room <= devices
+        assert room / devices + searching / searchers <= 1 + SLACK
+        assert room_beside(0, searchers, devices) == devices
+        assert room_beside(searchers, searchers, devices) == 0
 
 
 class TestExhausted:

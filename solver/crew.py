@@ -1,0 +1,122 @@
+"""Processes of one kind that work for a run: started, spoken to over pipes, replaced when they die, ended.
+
+Knows nothing of what they are told or of what they answer.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Any
+
+from solver.jobs import SearcherSettings, WorkerSettings
+from solver.scheduler import Grant, Scheduler
+
+LIVES = 3
+"""How often one worker is started again after it died."""
+
+
+@dataclass(slots=True)
+class Seat:
+    """One worker's place: its process, its pipe, and what it is doing."""
+
+    settings: WorkerSettings | SearcherSettings
+    process: SpawnProcess
+    pipe: Connection
+    ready: bool = False
+    grant: Grant | None = None
+    deaths: int = 0
+
+
+@dataclass(slots=True)
+class Crew:
+    """All workers of one kind.
+
+    name: how people call one of them; entry: what its process runs; vacant: settings of those still to be started;
+    grace: seconds past its grant after which a worker counts as hung; ready: whether one has ever been; gone: processes
+    that were ended and not waited for.
+    """
+
+    name: str
+    entry: Callable[[Any, Connection], None]
+    scheduler: Scheduler
+    vacant: list[WorkerSettings | SearcherSettings]
+    grace: float
+    seats: list[Seat] = field(default_factory=list)
+    ready: bool = False
+    gone: list[SpawnProcess] = field(default_factory=list)
+
+    def size(self) -> int:
+        """Workers that live, or that are still to be started."""
+        return len(self.seats) + len(self.vacant)
+
+    def busy(self) -> bool:
+        return any(seat.grant for seat in self.seats)
+
+    def open(self, now: float) -> bool:
+        """Whether its work is worth waiting for."""
+        return self.busy() or (self.size() > 0 and not self.scheduler.exhausted(now))
+
+    def start(self, count: int) -> None:
+        """Starts up to so many of those that are still to be started."""
+        for _ in range(min(count, len(self.vacant))):
+            self.seat(self.vacant.pop(0))
+
+    def seat(self, settings: WorkerSettings | SearcherSettings, deaths: int = 0) -> None:
+        """Starts one process."""
+        # spawn, not fork: a forked child cannot use CUDA, and would inherit this process's journal.
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        name = f"{self.name} {settings.number}".replace(" ", "-")
+        process = context.Process(target=self.entry, args=(settings, theirs), name=name, daemon=True)
+        process.start()
+        theirs.close()
+        self.seats.append(Seat(settings, process, ours, deaths=deaths))
+
+    def idle(self) -> list[Seat]:
+        """Workers that wait for a task."""
+        return [seat for seat in self.seats if seat.ready and not seat.grant]
+
+    def remove(self, seat: Seat) -> None:
+        """Ends a process for good."""
+        self.seats.remove(seat)
+        seat.grant = None
+        seat.pipe.close()
+        seat.process.kill()
+        self.gone.append(seat.process)
+
+    def replace(self, seat: Seat) -> None:
+        """Starts another process in the place of one that died, unless too many have died there."""
+        self.remove(seat)
+        if seat.deaths < LIVES:
+            self.seat(seat.settings, seat.deaths + 1)
+        else:
+            self.scheduler.worker_gone()
+
+    def dismiss(self) -> None:
+        """Ends those that are not working, and starts no more."""
+        self.vacant.clear()
+        for seat in list(self.seats):
+            if not seat.grant:
+                self.remove(seat)
+
+    def kill(self) -> None:
+        """Ends all at once; `join` must follow."""
+        for seat in self.seats:
+            seat.process.kill()
+
+    def join(self) -> None:
+        """Waits until all are gone."""
+        for process in (*self.gone, *(seat.process for seat in self.seats)):
+            process.join()
+        for seat in self.seats:
+            seat.pipe.close()
+
+
+def wait_for(crews: Sequence[Crew], seconds: float) -> None:
+    """Until a worker speaks or dies, or so many seconds have passed."""
+    seats = [seat for crew in crews for seat in crew.seats]
+    wait([*(seat.pipe for seat in seats), *(seat.process.sentinel for seat in seats)], max(0.0, seconds))

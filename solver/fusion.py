@@ -1,0 +1,119 @@
+"""Fusion: the model's candidates and the programs' answers become two attempts per test input.
+
+Pure. Knows what programs promise (all demonstrations reproduced, how long they are), not how they are found.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from solver.attempts import Attempts, Candidate, Channel
+from solver.grid import Grid
+from solver.task import Query, Task
+from solver.voting import choose
+
+Vote = Callable[[Sequence[Candidate]], tuple[Grid, ...]]
+"""Ranks the grids of one query's candidates, the best first."""
+
+SHORT = 4.0
+"""Description length (about: common words) up to which a unique program is taken as the rule rather than a fit to
+the demonstrations; the model then works on such a task only when time is left."""
+
+
+class Branch(Enum):
+    """Which rule decided the attempts of a test input."""
+
+    AGREE = "agree"
+    """The model's first answer is also a program's: the best one's, or that of one that reproduces everything."""
+    PROGRAM_FIRST = "program first"
+    """They differ, and the program is unique: its answer, then the model's."""
+    MODEL_FIRST = "model first"
+    """They differ, and no program is unique: the model's answer, then the best program's."""
+    MODEL_ONLY = "model only"
+    PROGRAM_ONLY = "program only"
+    NEITHER = "neither"
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """The answer to one test input. doubt: 0 when nothing speaks against it, 1 when nothing speaks for it."""
+
+    attempts: Attempts
+    branch: Branch
+    doubt: float
+
+
+def fuse(task: Task, candidates: Sequence[Candidate], vote: Vote) -> tuple[Fused, ...]:
+    """The attempts for every test input, from candidates of both channels; programs' come the best first.
+
+    There is no doubt where a program is unique or where one that reproduces every demonstration says what the model
+    says; elsewhere it is the share of the model's views that say something else than most do.
+    """
+    sure = unique(task, candidates)
+    return tuple(
+        _fuse(task, query, [one for one in candidates if one.query == query], vote, sure) for query in task.queries()
+    )
+
+
+def unique(task: Task, candidates: Sequence[Candidate]) -> bool:
+    """Whether programs reproduce every demonstration and all that do agree on every test input."""
+    answers = [_perfect(candidates, query) for query in task.queries()]
+    return all(len(grids) == 1 for grids in answers)
+
+
+def settled(task: Task, candidates: Sequence[Candidate]) -> bool:
+    """Whether a unique program is so short that the model hardly has to be asked."""
+    costs = [one.cost for one in candidates if one.perfect and one.cost is not None]
+    return unique(task, candidates) and min(costs, default=math.inf) <= SHORT
+
+
+def _perfect(candidates: Sequence[Candidate], query: Query) -> tuple[Grid, ...]:
+    """The distinct answers to a query of programs that reproduce every demonstration, the best first."""
+    return tuple(dict.fromkeys(one.grid for one in candidates if one.query == query and one.perfect))
+
+
+def _fuse(task: Task, query: Query, candidates: Sequence[Candidate], vote: Vote, sure: bool) -> Fused:
+    model = [one for one in candidates if one.channel is Channel.MODEL]
+    perfect = _perfect(candidates, query)
+    programs = tuple(dict.fromkeys((*perfect, *(one.grid for one in candidates if one.channel is Channel.PROGRAM))))
+    ranking = vote(model)
+    branch = _branch(ranking, programs, perfect, sure)
+    predictions = [one.grid for one in model]
+    order = _order(branch, ranking, programs, perfect)
+    certain = sure or (bool(ranking) and ranking[0] in perfect)
+    doubt = 0.0 if certain else _disagreement(predictions)
+    return Fused(choose(order, task, query, predictions), branch, doubt)
+
+
+def _branch(ranking: Sequence[Grid], programs: Sequence[Grid], perfect: Sequence[Grid], sure: bool) -> Branch:
+    if not ranking or not programs:
+        return Branch.MODEL_ONLY if ranking else Branch.PROGRAM_ONLY if programs else Branch.NEITHER
+    if ranking[0] in (programs[0], *perfect):
+        return Branch.AGREE
+    return Branch.PROGRAM_FIRST if sure else Branch.MODEL_FIRST
+
+
+def _order(
+    branch: Branch, ranking: Sequence[Grid], programs: Sequence[Grid], perfect: Sequence[Grid]
+) -> tuple[Grid, ...]:
+    """All answers, the best first; repeats do not matter."""
+    match branch:
+        case Branch.AGREE:
+            # Then what else explains all demonstrations, what other views said, what other programs said.
+            return ranking[0], *perfect, *ranking, *programs
+        case Branch.PROGRAM_FIRST:
+            return programs[0], *ranking
+        case Branch.MODEL_FIRST:
+            return ranking[0], *programs
+        case _:
+            return *programs, *ranking
+
+
+def _disagreement(predictions: Sequence[Grid]) -> float:
+    """The share of predictions that are not the most frequent one; 1 if there is none."""
+    counts = Counter(predictions)
+    return 1 - max(counts.values()) / counts.total() if counts else 1.0

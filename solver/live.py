@@ -1,0 +1,92 @@
+"""What the person watching sees while a run works: a live line on a terminal, a line now and then elsewhere.
+
+Reads run state; changes nothing. Solutions come in only to show the score so far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from solver.budget import format_duration
+from solver.evaluation import Solutions, restrict, score
+from solver.run_state import Run
+
+LINE_EVERY = 30.0
+"""Seconds between two lines where the output is a file and a live line would fill it."""
+
+NAMED = 4
+"""More tasks at once than this are counted instead of named in the live line."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """A live line on a terminal, a line now and then elsewhere. solutions: only to show the score so far."""
+
+    console: Console
+    solutions: Solutions | None = None
+    _live: Live | None = None
+    _last: float = float("-inf")
+
+    def started(self, run: Run) -> None:
+        settings = run.settings
+        parts = [f"{len(run.tasks)} tasks"]
+        if settings.profile is not None:
+            parts += [f"base {settings.profile.name}", f"{len(settings.devices)} worker(s)"]
+        if settings.searchers:
+            parts.append(f"{settings.searchers} search worker(s)")
+        parts += [
+            f"budget {format_duration(settings.budget)}",
+            f"seed {settings.seed}; run directory {settings.run_dir}",
+        ]
+        self.console.print(", ".join(parts), highlight=False, markup=False)
+        if run.reached():
+            searched = f", {len(run.searches)} were searched" if settings.searchers else ""
+            text = f"resumed: {len(run.records)} tasks were finished before{searched}"
+            self.console.print(text, highlight=False, markup=False)
+        if self.console.is_terminal:
+            self._live = Live(console=self.console, refresh_per_second=2, transient=True)
+            self._live.start()
+
+    def changed(self, run: Run) -> None:
+        now = run.clock()
+        if self._live:
+            self._live.update(Text(self.line(run), no_wrap=True, overflow="ellipsis"))
+        elif now - self._last >= LINE_EVERY:
+            self._last = now
+            self.console.print(self.line(run), highlight=False, markup=False, soft_wrap=True)
+
+    def ended(self, run: Run) -> None:
+        if self._live:
+            self._live.stop()
+        for problem in run.problems:
+            self.console.print(f"problem: {problem}", style="red", highlight=False, markup=False, soft_wrap=True)
+
+    def line(self, run: Run) -> str:
+        """Tasks done, time left, what is being worked on and, on labelled data, the score so far."""
+        scheduler, settings = run.scheduler, run.settings
+        done = sum(count > 0 for count in scheduler.passes.values())
+        parts = [f"{done}/{len(run.tasks)} tasks"] if settings.profile is not None else []
+        if settings.searchers:
+            parts.append(f"{len(run.searches)}/{len(run.tasks)} searched")
+        parts.append(f"{format_duration(run.left())} left")
+        if further := sum(record.pass_number > 0 for record in run.records.values()):
+            parts.append(f"{further} further passes")
+        searching = run.searching.running
+        if searching:
+            parts.append(f"searching {_named(searching)}")
+        if scheduler.running or not searching:
+            parts.append(f"now {_named(scheduler.running) or 'starting'}")
+        if self.solutions is not None and (reached := run.reached()):
+            scores = score(restrict(self.solutions, reached), run.answers)
+            parts.append(f"score so far {100 * scores.mean_fraction:.1f} % ({scores.solved_tasks} solved)")
+        return " | ".join(parts)
+
+
+def _named(task_ids: Iterable[str]) -> str:
+    names = list(task_ids)
+    return " ".join(names) if len(names) <= NAMED else f"{len(names)} tasks"

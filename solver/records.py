@@ -1,0 +1,263 @@
+"""What a run remembers of each task, and how it is written down: candidates, attempts, an account of the work.
+
+Two kinds of records, one per channel; both end with the attempts that all that was known then gave. Knows nothing of
+how candidates are made, nor of files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from solver.attempts import Attempts, Candidate, Channel
+from solver.augmentation import Dihedral, Transform, View
+from solver.fusion import Branch
+from solver.grid import Grid, InputError
+from solver.task import Query
+
+Json = dict[str, Any]
+
+TASK_EVENT = "task"
+"""The event that records what the model did on a task: `journal.append(TASK_EVENT, **record.to_json())`."""
+
+SEARCH_EVENT = "search"
+"""The event that records the search on a task, in the same way."""
+
+
+def grid_to_json(grid: Grid) -> list[str]:
+    """Rows as strings of digits."""
+    return ["".join(map(str, row)) for row in grid.rows]
+
+
+def grid_from_json(value: list[str]) -> Grid:
+    return Grid(tuple(tuple(map(int, row)) for row in value))
+
+
+def transform_to_json(transform: Transform) -> Json:
+    return {"dihedral": transform.dihedral.name, "colours": "".join(map(str, transform.colours))}
+
+
+def transform_from_json(value: Json) -> Transform:
+    return Transform(Dihedral[value["dihedral"]], tuple(map(int, value["colours"])))
+
+
+def view_to_json(view: View) -> Json:
+    return {**transform_to_json(view.transform), "order": list(view.order)}
+
+
+def view_from_json(value: Json) -> View:
+    return View(transform_from_json(value), tuple(value["order"]))
+
+
+def candidate_to_json(candidate: Candidate) -> Json:
+    """All but the task's id, which stands once in its record."""
+    content = {
+        "index": candidate.query.index,
+        "grid": grid_to_json(candidate.grid),
+        "channel": candidate.channel.value,
+        "view": candidate.view and view_to_json(candidate.view),
+        "logprob": candidate.logprob,
+        "program": candidate.program,
+        "cost": candidate.cost,
+        "perfect": candidate.perfect or None,
+    }
+    return {key: value for key, value in content.items() if value is not None}
+
+
+def candidate_from_json(task_id: str, value: Json) -> Candidate:
+    return Candidate(
+        Query(task_id, value["index"]),
+        grid_from_json(value["grid"]),
+        Channel(value["channel"]),
+        view_from_json(value["view"]) if "view" in value else None,
+        value.get("logprob"),
+        value.get("program"),
+        value.get("cost"),
+        value.get("perfect", False),
+    )
+
+
+def attempts_to_json(attempts: Iterable[Attempts]) -> list[list[list[str]]]:
+    return [[grid_to_json(one.first), grid_to_json(one.second)] for one in attempts]
+
+
+def attempts_from_json(value: list[list[list[str]]]) -> tuple[Attempts, ...]:
+    return tuple(Attempts(grid_from_json(one), grid_from_json(two)) for one, two in value)
+
+
+def _check_strangers(task_id: str, candidates: Iterable[Candidate]) -> None:
+    strangers = {candidate.query.task_id for candidate in candidates} - {task_id}
+    if strangers:
+        raise ValueError(f"the record of task {task_id} holds candidates of task {min(strangers)}")
+
+
+class Outcome(Enum):
+    """How a task ended; whether its answers are right is not known here."""
+
+    DONE = "done"
+    TIMED_OUT = "timed out"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRecord:
+    """What the model did on one task; `ttt` and `seconds` hold plain JSON values."""
+
+    task_id: str
+    status: Outcome
+    candidates: tuple[Candidate, ...] = ()
+    """The model's, for all the task's queries, in the order they were found."""
+    attempts: tuple[Attempts, ...] = ()
+    """One per test input, from what both channels had."""
+    branches: tuple[Branch, ...] = ()
+    """One per test input: how they came about."""
+    ttt: Json = field(default_factory=dict)
+    """`planned` and `executed` steps, why it stopped (`stop`), `losses`, `events` such as a halved batch."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """By stage."""
+    peak_memory: int = 0
+    """Bytes."""
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+    pass_number: int = 0
+    """0 for the first visit; later passes spend what time is left."""
+    worker: int = 0
+
+    def __post_init__(self) -> None:
+        _check_strangers(self.task_id, self.candidates)
+
+    def to_json(self) -> Json:
+        return {
+            "task_id": self.task_id,
+            "status": self.status.value,
+            "candidates": [candidate_to_json(candidate) for candidate in self.candidates],
+            "attempts": attempts_to_json(self.attempts),
+            "branches": [branch.value for branch in self.branches],
+            "ttt": self.ttt,
+            "seconds": self.seconds,
+            "peak_memory": self.peak_memory,
+            "notes": list(self.notes),
+            "error": self.error,
+            "pass_number": self.pass_number,
+            "worker": self.worker,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> TaskRecord:
+        """Undoes `to_json`; raises `InputError` for anything else."""
+        try:
+            return cls(
+                task_id=value["task_id"],
+                status=Outcome(value["status"]),
+                candidates=tuple(candidate_from_json(value["task_id"], one) for one in value["candidates"]),
+                attempts=attempts_from_json(value["attempts"]),
+                branches=tuple(map(Branch, value["branches"])),
+                ttt=value["ttt"],
+                seconds=value["seconds"],
+                peak_memory=value["peak_memory"],
+                notes=tuple(value["notes"]),
+                error=value["error"],
+                pass_number=value["pass_number"],
+                worker=value["worker"],
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InputError(f"journal: event {value.get('seq')}: is not a task record ({error!r})") from None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRecord:
+    """What the program search found for one task."""
+
+    task_id: str
+    status: Outcome
+    """Done, whatever it found, or failed."""
+    candidates: tuple[Candidate, ...] = ()
+    """The best programs' answers with their texts, the best first, one candidate per test input each."""
+    attempts: tuple[Attempts, ...] = ()
+    """One per test input, from what both channels had."""
+    branches: tuple[Branch, ...] = ()
+    """One per test input: how they came about."""
+    stop: str | None = None
+    """Why the search ended."""
+    states: int = 0
+    """How many it kept."""
+    seconds: float = 0.0
+    """Of the CPU."""
+    answers: int = 0
+    """How many there were, the best of which are candidates."""
+    perfect: int = 0
+    """How many of them reproduce every demonstration."""
+    unique: bool = False
+    """Whether those that do agree on every test input, and there is one."""
+    peak_memory: int = 0
+    """Bytes; of the process, since it was started."""
+    error: str | None = None
+    worker: int = 0
+
+    def __post_init__(self) -> None:
+        _check_strangers(self.task_id, self.candidates)
+
+    def to_json(self) -> Json:
+        return {
+            "task_id": self.task_id,
+            "status": self.status.value,
+            "candidates": [candidate_to_json(candidate) for candidate in self.candidates],
+            "attempts": attempts_to_json(self.attempts),
+            "branches": [branch.value for branch in self.branches],
+            "stop": self.stop,
+            "states": self.states,
+            "seconds": self.seconds,
+            "answers": self.answers,
+            "perfect": self.perfect,
+            "unique": self.unique,
+            "peak_memory": self.peak_memory,
+            "error": self.error,
+            "worker": self.worker,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> SearchRecord:
+        """Undoes `to_json`; raises `InputError` for anything else."""
+        try:
+            return cls(
+                task_id=value["task_id"],
+                status=Outcome(value["status"]),
+                candidates=tuple(candidate_from_json(value["task_id"], one) for one in value["candidates"]),
+                attempts=attempts_from_json(value["attempts"]),
+                branches=tuple(map(Branch, value["branches"])),
+                stop=value["stop"],
+                states=value["states"],
+                seconds=value["seconds"],
+                answers=value["answers"],
+                perfect=value["perfect"],
+                unique=value["unique"],
+                peak_memory=value["peak_memory"],
+                error=value["error"],
+                worker=value["worker"],
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InputError(f"journal: event {value.get('seq')}: is not a search record ({error!r})") from None
+
+
+def finished_tasks(events: Iterable[Mapping[str, Any]]) -> dict[str, TaskRecord]:
+    """The record of every task the model worked on, however it ended; the last, but never a failure over a success.
+
+    A later pass that fails must not lose what an earlier pass found.
+    """
+    records: dict[str, TaskRecord] = {}
+    for event in events:
+        if event.get("event") != TASK_EVENT:
+            continue
+        record = TaskRecord.from_json(event)
+        earlier = records.get(record.task_id)
+        if earlier is None or record.status is not Outcome.FAILED or earlier.status is Outcome.FAILED:
+            records[record.task_id] = record
+    return records
+
+
+def finished_searches(events: Iterable[Mapping[str, Any]]) -> dict[str, SearchRecord]:
+    """The last record of every task that was searched; one that failed is none."""
+    records = (SearchRecord.from_json(event) for event in events if event.get("event") == SEARCH_EVENT)
+    return {record.task_id: record for record in records if record.status is Outcome.DONE}

@@ -1,0 +1,1 @@
+"""The grid language: pure, total functions over images and lists of images."""
