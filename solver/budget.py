@@ -16,17 +16,17 @@ Clock = Callable[[], float]
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def parse_duration(text: str) -> float:
-    """Seconds in `90s`, `10m`, `1.5h`, `1h30m` or a bare number of seconds; raises `InputError`."""
+def parse_duration(text: str, option: str = "--time-budget") -> float:
+    """Seconds in `90s`, `10m`, `1.5h`, `1h30m` or a bare number of seconds; raises `InputError` naming the option."""
     if re.fullmatch(r"\d+(\.\d+)?", text):
         seconds = float(text)
     else:
         parts = re.findall(r"(\d+(?:\.\d+)?)([smh])", text)
         if not parts or "".join(number + unit for number, unit in parts) != text:
-            raise InputError(f"--time-budget {text}: write it like 90s, 10m, 12h or 1h30m")
+            raise InputError(f"{option} {text}: write it like 90s, 10m, 12h or 1h30m")
         seconds = sum(float(number) * UNITS[unit] for number, unit in parts)
     if seconds <= 0:
-        raise InputError(f"--time-budget {text}: must be more than zero")
+        raise InputError(f"{option} {text}: must be more than zero")
     return seconds
 
 

@@ -104,6 +104,7 @@ def _settings(
     if options.resume and options.run_dir is None:
         raise InputError("--resume: needs the --run-dir of the run to go on with")
     devices, threads = _devices(options, profile)
+    cap = options.search_seconds
     searchers = _searchers(options, devices) if search else 0
     return Settings(
         output=options.output,
@@ -114,6 +115,7 @@ def _settings(
         devices=devices,
         threads=threads,
         searchers=searchers,
+        search_seconds=None if cap is None else parse_duration(cap, "--search-seconds"),
         search_memory=min(SEARCH_MEMORY, usable_memory() // 2 // max(1, searchers)),
         quantize=options.quantize,
         vote=options.vote,

@@ -47,6 +47,10 @@ def submission_parser() -> argparse.ArgumentParser:
         default=",".join(CHANNELS),
         help="ttt: the model, trained on each task; search: programs that reproduce the demonstrations (default: both)",
     )
+    parser.add_argument(
+        "--search-seconds",
+        help="most seconds of search per task (default 30s; 300s where it runs beside a GPU or alone)",
+    )
     parser.add_argument("--workers", type=int, help="processes (default: one per GPU, or per core for a small base)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, … (default: every usable GPU, else the CPU)")
     parser.add_argument("--seed", type=int, default=0)

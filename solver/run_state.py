@@ -36,6 +36,7 @@ class Settings:
     profile: the base, None if only programs are searched for; began: monotonic clock when the budget (seconds)
     started; devices: one worker each (None: the best there is); threads: per worker, 0 for the library's choice;
     searchers: search workers, none if there is no program search; search_memory: bytes for each of them;
+    search_seconds: most per task, None for what the scheduler thinks right;
     ttt_steps: exactly so many per task, None for as many as fit.
     """
 
@@ -48,6 +49,7 @@ class Settings:
     threads: int = 0
     searchers: int = 0
     search_memory: int = 2 * 2**30
+    search_seconds: float | None = None
     quantize: str = "nf4"
     vote: str = "hierarchical"
     ttt: bool = True
@@ -100,6 +102,7 @@ class Settings:
             "threads": self.threads,
             "searchers": self.searchers,
             "search_memory": self.search_memory,
+            "search_seconds": self.search_seconds,
             "vote": self.vote,
             "passes": self.passes,
             "task_count": len(tasks),
@@ -223,7 +226,8 @@ def _model_scheduler(settings: Settings, tasks: Sequence[Task]) -> Scheduler:
 
 def _search_scheduler(settings: Settings, tasks: Sequence[Task], now: float) -> Scheduler:
     """Nothing to do where there is no search. In turns, it gets its own end once it is ready to begin."""
-    policy = search_policy(now, settings.stop(), settings.searchers, settings.turns(), WARM_UP_SHARE)
+    share, longest = WARM_UP_SHARE, settings.search_seconds
+    policy = search_policy(now, settings.stop(), settings.searchers, settings.turns(), share, longest)
     return Scheduler(policy, easiest_first([(task.id, _cells(task)) for task in tasks]) if settings.searchers else [])
 
 

@@ -173,7 +173,10 @@ class Loop:
         state = self.state
         if state.settings.turns() and not self.search.ready:
             workers = state.searching.policy.workers
-            state.searching.policy = search_policy(state.clock(), state.settings.stop(), workers, turns=True)
+            settings = state.settings
+            state.searching.policy = search_policy(
+                state.clock(), settings.stop(), workers, turns=True, longest=settings.search_seconds
+            )
 
     def _died(self, crew: Crew, seat: Seat, how: str = "") -> None:
         """A worker is gone: its task waits for another try, its seat for another process."""

@@ -57,12 +57,13 @@ class Grant:
 class Scheduler:
     """State of a run. `waiting` is in the order in which tasks are started.
 
-    deferred: tasks that are solved by all appearances; they wait until all others had their first pass.
+    deferred: tasks that are solved by all appearances (settled); they wait until all others had their first pass.
     """
 
     policy: Policy
     waiting: list[str]
     deferred: list[str] = field(default_factory=list)
+    settled: set[str] = field(default_factory=set)
     running: dict[str, Grant] = field(default_factory=dict)
     tries: dict[str, int] = field(default_factory=dict)
     passes: dict[str, int] = field(default_factory=dict)
@@ -105,6 +106,7 @@ class Scheduler:
         elif waits and settled and not self.tries.get(task_id):
             self.waiting.remove(task_id)
             self.deferred.append(task_id)
+            self.settled.add(task_id)
 
     def lost(self, task_id: str) -> bool:
         """The worker died on a task. True: the task waits for another try."""
@@ -112,8 +114,14 @@ class Scheduler:
         if self.tries[task_id] >= MAX_TRIES:
             self.passes[task_id] = self.policy.passes
             return False
-        self.waiting.insert(0, task_id)
+        # Next, but not before tasks that need it more.
+        ahead = [self._rank(other) < self._rank(task_id) for other in self.waiting]
+        self.waiting.insert(ahead.index(False) if False in ahead else len(ahead), task_id)
         return True
+
+    def _rank(self, task_id: str) -> tuple[int, bool]:
+        """Lower for tasks that need a pass more: fewer passes so far, then not settled."""
+        return self.passes.get(task_id, 0), task_id in self.settled
 
     def worker_gone(self) -> None:
         """One worker less, for good: its seconds are no longer there to be shared."""
@@ -163,11 +171,14 @@ def easiest_first(sizes: Sequence[tuple[str, int]]) -> list[str]:
     return [task_id for task_id, _ in sorted(sizes, key=lambda item: (item[1], item[0]))]
 
 
-def search_policy(now: float, stop: float, workers: int, turns: bool, share: float = SEARCH_SHARE) -> Policy:
-    """One pass of search over every task. turns: whether the model waits for the cores that search."""
+def search_policy(
+    now: float, stop: float, workers: int, turns: bool, share: float = SEARCH_SHARE, longest: float | None = None
+) -> Policy:
+    """One pass of search over every task. turns: whether the model waits for the cores that search;
+    longest: most seconds per task, where they are not the usual ones."""
     if turns:
-        return Policy(now + share * max(0.0, stop - now), workers, longest=SEARCH_LONGEST)
-    return Policy(stop, workers, longest=SEARCH_LONGEST_ALONE)
+        return Policy(now + share * max(0.0, stop - now), workers, longest=longest or SEARCH_LONGEST)
+    return Policy(stop, workers, longest=longest or SEARCH_LONGEST_ALONE)
 
 
 def room_beside(searching: int, searchers: int, devices: int) -> int:

@@ -161,6 +161,8 @@ class TestRefusals:
             (["--time-budget", "soon"], ["--time-budget soon", "10m"]),
             (["--time-budget", "10 m"], ["--time-budget 10 m"]),
             (["--time-budget", ""], ["--time-budget"]),
+            (["--search-seconds", "0"], ["--search-seconds 0", "more than zero"]),
+            (["--search-seconds", "long"], ["--search-seconds long", "10m"]),
             (["--task-ids", "task00,nobody"], ["--task-ids", "nobody"]),
             (["--limit", "0"], ["--limit 0"]),
             (["--limit", "-1"], ["--limit -1"]),

@@ -126,7 +126,9 @@ class Life(RuleBasedStateMachine):
         again = self.scheduler.lost(task_id)
         assert again == (self.tries[task_id, number] < MAX_TRIES)
         if again:
-            assert self.scheduler.waiting[0] == task_id
+            rank = {one: (self.finished[one], one in self.settled) for one in self.scheduler.waiting}
+            place = self.scheduler.waiting.index(task_id)
+            assert all(rank[other] < rank[task_id] for other in self.scheduler.waiting[:place])
         else:
             self.given_up.add(task_id)
 
@@ -391,6 +393,8 @@ class TestSearchPolicy:
 
     def test_with_cores_of_its_own_it_has_the_whole_run(self) -> None:
         assert search_policy(100.0, 700.0, 3, turns=False) == Policy(700.0, 3, 1, longest=SEARCH_LONGEST_ALONE)
+        assert search_policy(100.0, 700.0, 3, turns=False, longest=7.0).longest == 7.0
+        assert search_policy(100.0, 700.0, 3, turns=True, longest=7.0) == Policy(250.0, 3, 1, longest=7.0)
 
     def test_past_the_end_there_is_nothing(self) -> None:
         assert Scheduler(search_policy(800.0, 700.0, 2, turns=True), names(2)).next(800.0) is None

@@ -37,7 +37,8 @@ def train_command(options: argparse.Namespace) -> int:
     quiet_libraries()
     if options.threads:
         torch.set_num_threads(options.threads)
-    deadline = Deadline.after(parse_duration(options.time_limit)) if options.time_limit else Deadline.never()
+    limit = options.time_limit
+    deadline = Deadline.after(parse_duration(limit, "--time-limit")) if limit else Deadline.never()
     train_base(
         config,
         options.run_dir,
