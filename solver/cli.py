@@ -193,6 +193,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     solutions.add_argument("--split", choices=SPLITS)
     scoring.add_argument("--json", action="store_true", help="print one JSON object")
     _add_train_base(commands.add_parser("train-base", help="train the embedded base"))
+    making = commands.add_parser("make-tasks", help="write synthetic tasks to train a base on")
+    making.add_argument("--out", type=Path, required=True, help="zip archive")
+    making.add_argument("--count", type=int, default=10_000)
+    making.add_argument("--seed", type=int, default=0)
     bench = commands.add_parser("bench", help="seconds and memory of a public model's shape, with random weights")
     bench.add_argument("--shape", choices=("tiny", "llama-1b", "llama-8b"), default="llama-1b")
     bench.add_argument("--device")
@@ -202,7 +206,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bench.add_argument("--views", type=int, default=8)
     bench.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
-    handlers = {"validate": _validate, "score": _score, "train-base": _train_base, "bench": _bench}
+    handlers = {
+        "validate": _validate,
+        "score": _score,
+        "train-base": _train_base,
+        "make-tasks": _make_tasks,
+        "bench": _bench,
+    }
     return guarded(lambda: handlers[options.command](options))
 
 
@@ -247,6 +257,7 @@ def _add_train_base(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="folder for the finished base")
     parser.add_argument("--re-arc", type=Path, help="re_arc.zip: examples of the ARC-AGI-1 training tasks")
     parser.add_argument("--extra", type=Path, help="zip archive with mini_arc/ and 1d_arc/ task files")
+    parser.add_argument("--synthetic", type=Path, help="zip archive written by make-tasks")
     parser.add_argument("--init", type=Path, help="start from this base's weights instead of random ones")
     parser.add_argument("--time-limit", help="stop after this long (90m, 2h); go on later with --resume")
     parser.add_argument("--resume", action="store_true")
@@ -283,6 +294,12 @@ def _bench(options: argparse.Namespace) -> int:
     for name, value in values.items():
         print(f"{name.replace('_', ' '):25} {value if not isinstance(value, float) else round(value, 3)}")
     return 0
+
+
+def _make_tasks(options: argparse.Namespace) -> int:
+    from solver.base.make_tasks import make_tasks_command
+
+    return make_tasks_command(options)
 
 
 def _train_base(options: argparse.Namespace) -> int:

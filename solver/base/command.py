@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from solver.base.sources import training_sources
 from solver.base.train import BaseConfig, train_base
 from solver.budget import Deadline, parse_duration
 from solver.grid import InputError
@@ -43,8 +44,7 @@ def train_command(options: argparse.Namespace) -> int:
         config,
         options.run_dir,
         options.out,
-        options.re_arc,
-        options.extra,
+        training_sources(options.re_arc, options.extra, options.synthetic),
         choose_device(options.device),
         deadline,
         options.resume,

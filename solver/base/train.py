@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ import torch
 
 from solver.base.bank import Bank, Recipe, Source, rounds
 from solver.base.optimizer import MasterWeights
-from solver.base.sources import training_sources
 from solver.budget import Deadline, format_duration
 from solver.grid import InputError
 from solver.model import forward_hidden, library_versions, loss_sum, new_native, read_weights, save_base
@@ -143,8 +142,7 @@ def train_base(
     config: BaseConfig,
     run: Path,
     out: Path | None,
-    re_arc: Path | None,
-    extra: Path | None,
+    sources: Sequence[Source],
     device: torch.device,
     deadline: Deadline,
     resume: bool,
@@ -170,7 +168,7 @@ def train_base(
         # Counted in tokens, so that a training may go on with another batch size.
         progress.step = round(progress.tokens / config.step_tokens)
     print(f"parameters {sum(p.numel() for p in lm.parameters()):,}; reading data", flush=True)
-    bank = Bank(training_sources(re_arc, extra), device)
+    bank = Bank(sources, device)
     measured = evaluation_bank(device)
     for name, tasks in zip(bank.names, bank.tasks, strict=True):
         print(f"{name}: {len(tasks)} tasks, {sum(map(len, tasks))} pairs", flush=True)

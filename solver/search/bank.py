@@ -82,14 +82,18 @@ class Bank:
         return self._queue[0][0] if self._queue else float("inf")
 
     def expand(self, goal: Goal | None = None) -> Value:
-        """Extends the next program by every word; raises `IndexError` when there is none.
+        """Extends the next program; raises `IndexError` when there is none."""
+        _, index = heapq.heappop(self._queue)
+        self.extend(self.values[index], goal)
+        return self.values[index]
+
+    def extend(self, value: Value, goal: Goal | None = None) -> None:
+        """Adds what every word makes of a value.
 
         goal: only results that are of use for it are kept, and these will not be extended.
         """
-        _, index = heapq.heappop(self._queue)
-        value = self.values[index]
         if value.cells.size > MAX_VALUE_CELLS:
-            return value
+            return
         assert self._results is not None
         parts, packed = self._results.parts(), (value.counts, value.boxes, value.cells)
         vocabulary = self._fast_words if goal or value.kind is Kind.LIST else self._all_words
@@ -107,7 +111,6 @@ class Bank:
             words = vocabulary[Type.JOIN]
             run_joins(words.codes, words.args, *packed, parts)
             self._harvest(words, Kind.IMAGE, (value,), goal)
-        return value
 
     def combine(self, first: Value, second: Value) -> None:
         """Adds what every COMBINE word gives for two images. Raises `ValueError` for lists."""
