@@ -44,4 +44,3 @@ def to_json(task: Synthetic) -> dict[str, object]:
     """In the layout of a task file; the last pair is the test."""
     pairs = [{"input": pair.input.to_json(), "output": pair.output.to_json()} for pair in task.pairs]
     return {"train": pairs[:-1], "test": pairs[-1:], "program": task.program}
-

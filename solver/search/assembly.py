@@ -1,4 +1,4 @@
-"""Turns a bank's values into answers: a value that is the output, tables over values, layers of values."""
+"""Turns a bank's values into answers: values that are outputs, tables over values, layers of them, rules for cells."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from solver.search.bank import Bank
+from solver.search.cells.rules import learn_rules
 from solver.search.cover import find_covers
 from solver.search.image import Cells
 from solver.search.lookup import find_tables
@@ -23,9 +24,13 @@ MAX_PIECES = 12_000
 TABLE_PIECES = 400
 """Pictures that are tried in pairs; all pairs of 400 take about a hundredth of a second per thousand cells."""
 
+RULE_PIECES = 150
+"""Pictures that cells' rules may read, beside what is around each cell."""
+
+RULE_COST = 0.4
 TABLE_COST = 0.4
 COVER_COST = 0.4
-"""Description length of saying that the values are read as a table, or painted over each other."""
+"""Description length of saying that it is a rule for cells, a table over values, or values over each other."""
 
 
 @dataclass(slots=True)
@@ -58,6 +63,18 @@ class Assembly:
             pieces = make_pieces(bank.values, rule.sizes, MAX_PIECES, self.in_place(rule))
             self._tables(pieces)
             self._covers(rule, pieces)
+
+    def learn(self, bank: Bank, expired: Callable[[], bool]) -> None:
+        """Reports what rules for single cells say, learned from the demonstrations and the bank's values."""
+        for rule in self.sizes(bank)[:1]:
+            pieces = make_pieces(bank.values, rule.sizes, MAX_PIECES, in_place=False)
+            whole = [pieces.frames(row) for row in pieces.cells[:RULE_PIECES]]
+            if whole:
+                names = [value.program for value in pieces.programs]
+                # The cheapest picture is the input itself wherever that has the outputs' size.
+                for found in learn_rules(whole[0], self.targets, whole[1:], names[1:RULE_PIECES], expired):
+                    cost = found.cost + float(pieces.costs[0]) + rule.cost + RULE_COST
+                    self._answer(found.outputs, cost, f"{names[0]}: {found.text}")
 
     def _answer(self, images: Sequence[Cells], cost: float, program: str) -> None:
         self.shortest = min(self.shortest, cost)

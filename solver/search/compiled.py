@@ -1,7 +1,7 @@
 """Compilation of the search's hot functions, kept on disk between processes.
 
 Numba renews a stored function when its own file changes, not when a file it calls into changes. So the store is named
-after the text of every file that a function may call: its own, image.py, and outside `primitives` all primitives.
+after the text of every file that a function may call: image.py and, besides its own, those of `may_call`.
 """
 
 from __future__ import annotations
@@ -20,23 +20,27 @@ F = TypeVar("F", bound=Callable[..., Any])
 HERE = Path(__file__).parent
 
 
+def may_call(file: Path) -> list[Path]:
+    """The files whose kernels those of this one may call: a primitive none, a rule for cells all in its folder, the
+    rest of the search all primitives."""
+    if file.parent.name == "primitives":
+        return []
+    return sorted((file.parent if file.parent.name == "cells" else HERE / "primitives").glob("*.py"))
+
+
 @cache
 def _store(file: str) -> str:
     """Where compiled functions of this very source are kept."""
     own = Path(file)
-    called = [] if own.parent.name == "primitives" else sorted((HERE / "primitives").glob("*.py"))
     digest = hashlib.sha256()
-    for path in (HERE / "image.py", *called, own):
+    for path in (HERE / "image.py", *may_call(own), own):
         digest.update(path.read_bytes())
     root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return str(Path(root) / "arc-ttt-kit" / digest.hexdigest()[:16])
 
 
 def kernel(function: F) -> F:
-    """Compiles `function` when it is first called. It may call other kernels of its own file and of image.py.
-
-    Outside `primitives` it may call primitives as well.
-    """
+    """Compiles `function` when it is first called. It may call kernels of its own file, of image.py, of `may_call`."""
     config: Any = numba.config
     before = config.CACHE_DIR
     config.CACHE_DIR = _store(function.__code__.co_filename)

@@ -24,6 +24,9 @@ DEPTHS = (1.6, 2.1)
 PAIRED = 30
 """Images of the shortest programs that are combined with each other."""
 
+RULES_SHARE = 0.25
+"""Of the time left, how much learning rules for cells may take."""
+
 CANVAS_COST = 0.8
 SIZE_WEIGHT = 0.25
 """Cost that a value's doubled size is worth when the last depth chooses what to extend first."""
@@ -56,6 +59,8 @@ class Search:
             before = left()
             self.assembly.run(self.bank)
             needed = 1.5 * (before - left()) if math.isfinite(before) else 0.0
+            if limit == FIRST and not expired():
+                self._learn(left, expired)
             if not complete:
                 return Stop.MEMORY if self.bank.size > self.memory else Stop.DEADLINE
             # All programs left are longer than `limit`.
@@ -73,6 +78,12 @@ class Search:
         self._pair_up(lambda: True)
         self.bank.expand(self._goal())
         self.assembly.run(self.bank)
+        self.assembly.learn(self.bank, lambda: False)
+
+    def _learn(self, left: Callable[[], float], expired: Callable[[], bool]) -> None:
+        """Rules for cells, for a share of the time: pictures from longer programs help them less than they cost."""
+        ends = left() * (1 - RULES_SHARE) if math.isfinite(left()) else 0.0
+        self.assembly.learn(self.bank, lambda: expired() or left() < ends)
 
     def _pair_up(self, expired: Callable[[], bool]) -> None:
         """Combines the first images with each other, and with an empty image of the outputs' size."""

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from solver.search.cells.feature import Feature, Plane
+from solver.search.cells.features import FEATURES, planes
 from solver.search.compiled import kernel
-from solver.search.feature import Feature, Plane
-from solver.search.features import FEATURES, planes
 
 MOST_VALUES = 256
 """Features with more distinct values in a task are not tested: their values are stored in bytes."""

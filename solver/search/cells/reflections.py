@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from solver.search.cells.feature import Family, Plane, colour
 from solver.search.compiled import kernel
-from solver.search.feature import Family, Plane, colour
 from solver.search.image import Cells
 
 MIRRORS = (
@@ -92,8 +92,8 @@ def mirrors(cells: Cells, variant: int) -> Plane:
             if height == width:
                 out[3, i, j] = cells[j, i]
                 out[4, i, j] = cells[b, a]
-                out[5, i, j] = cells[j, a]
-                out[6, i, j] = cells[b, i]
+                out[5, i, j] = cells[b, i]
+                out[6, i, j] = cells[j, a]
             else:
                 out[3:7, i, j] = -1
             a, b = up_down - i, left_right - j

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from solver.search.cells.feature import Family, Feature, Plane, amount, colour
 from solver.search.compiled import kernel
-from solver.search.feature import Family, Feature, Plane, amount, colour
 from solver.search.image import Cells
 
 PANELS = (

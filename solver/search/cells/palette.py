@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from solver.search.cells.feature import Family, Feature, Plane, amount, colour
 from solver.search.compiled import kernel
-from solver.search.feature import Family, Feature, Plane, amount, colour
 from solver.search.image import Cells, components
 
 PALETTE = (

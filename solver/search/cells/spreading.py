@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from solver.search.cells.feature import Feature, Plane
 from solver.search.compiled import kernel
-from solver.search.feature import Feature, Plane
 from solver.search.image import Cells
 
 SPREAD_COST = 0.7
@@ -51,7 +51,7 @@ def spread_features(features: tuple[Feature, ...]) -> tuple[Feature, ...]:
     """The features of `spread`, in its order."""
     costs = {feature.name: feature.cost for feature in features}
     return tuple(
-        Feature(f"{way} {special.feature} = {special.value}", costs[special.feature] + SPREAD_COST)
+        Feature(f"{way} a cell with {special.feature} = {special.value}", costs[special.feature] + SPREAD_COST)
         for special in SPECIALS
         for way in WAYS
     )
