@@ -24,6 +24,11 @@ SHORT = 4.0
 the demonstrations; the model then works on such a task only when time is left."""
 
 
+MARGIN = 3.0
+"""A program longer than the shortest by this much (an eighth of its weight) does not speak against it: among so many
+programs there is always one that fits by accident."""
+
+
 class Branch(Enum):
     """Which rule decided the attempts of a test input."""
 
@@ -60,8 +65,14 @@ def fuse(task: Task, candidates: Sequence[Candidate], vote: Vote) -> tuple[Fused
 
 
 def unique(task: Task, candidates: Sequence[Candidate]) -> bool:
-    """Whether programs reproduce every demonstration and all that do agree on every test input."""
-    answers = [_perfect(candidates, query) for query in task.queries()]
+    """Whether programs reproduce every demonstration and all that do agree on every test input.
+
+    Those are asked that are shorter than the shortest plus MARGIN.
+    """
+    lengths = [one.cost for one in candidates if one.perfect and one.cost is not None]
+    limit = min(lengths, default=math.inf) + MARGIN
+    asked = [one for one in candidates if one.cost is None or one.cost < limit]
+    answers = [_perfect(asked, query) for query in task.queries()]
     return all(len(grids) == 1 for grids in answers)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from solver.attempts import Attempts, Candidate, Channel, check_submission, render_submission
 from solver.augmentation import Dihedral, Transform, View
-from solver.fusion import SHORT, Branch, Fused, Vote, fuse, settled, unique
+from solver.fusion import MARGIN, SHORT, Branch, Fused, Vote, fuse, settled, unique
 from solver.grid import Grid
 from solver.task import Pair, Query, Task
 from solver.voting import choose, fallback, flat_vote, hierarchical_vote
@@ -115,6 +115,11 @@ class TestUnique:
     )
     def test_one_answer_that_explains_everything(self, candidates: list[Candidate], is_unique: bool) -> None:
         assert unique(ONE, candidates) == is_unique
+
+    def test_programs_much_longer_than_the_shortest_do_not_count(self) -> None:
+        assert unique(ONE, [*found(A, cost=2.0), *found(B, cost=2.0 + MARGIN)])
+        assert not unique(ONE, [*found(A, cost=2.0), *found(B, cost=1.9 + MARGIN)])
+        assert not unique(ONE, [*found(A, cost=9.0), *found(B, C, cost=2.0)])
 
     def test_on_every_test_input(self) -> None:
         assert unique(TWO, [*found(A), *found(B, index=1)])
