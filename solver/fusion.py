@@ -33,7 +33,8 @@ class Branch(Enum):
     """Which rule decided the attempts of a test input."""
 
     AGREE = "agree"
-    """The model's first answer is also a program's: the best one's, or that of one that reproduces everything."""
+    """The model's first answer is also a program's: the best one's or, where none is unique, that of one that
+    reproduces everything."""
     PROGRAM_FIRST = "program first"
     """They differ, and the program is unique: its answer, then the model's."""
     MODEL_FIRST = "model first"
@@ -103,7 +104,8 @@ def _fuse(task: Task, query: Query, candidates: Sequence[Candidate], vote: Vote,
 def _branch(ranking: Sequence[Grid], programs: Sequence[Grid], perfect: Sequence[Grid], sure: bool) -> Branch:
     if not ranking or not programs:
         return Branch.MODEL_ONLY if ranking else Branch.PROGRAM_ONLY if programs else Branch.NEITHER
-    if ranking[0] in (programs[0], *perfect):
+    # A unique program is all that its channel says; otherwise the model may choose among the perfect ones.
+    if ranking[0] == programs[0] or (ranking[0] in perfect and not sure):
         return Branch.AGREE
     return Branch.PROGRAM_FIRST if sure else Branch.MODEL_FIRST
 
