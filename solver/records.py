@@ -129,19 +129,11 @@ class TaskRecord:
         _check_strangers(self.task_id, self.candidates)
 
     def to_json(self) -> Json:
-        return {
-            "task_id": self.task_id,
-            "status": self.status.value,
-            "candidates": [candidate_to_json(candidate) for candidate in self.candidates],
-            "attempts": attempts_to_json(self.attempts),
-            "branches": [branch.value for branch in self.branches],
+        return _outcome_to_json(self) | {
             "ttt": self.ttt,
             "seconds": self.seconds,
-            "peak_memory": self.peak_memory,
             "notes": list(self.notes),
-            "error": self.error,
             "pass_number": self.pass_number,
-            "worker": self.worker,
         }
 
     @classmethod
@@ -149,18 +141,11 @@ class TaskRecord:
         """Undoes `to_json`; raises `InputError` for anything else."""
         try:
             return cls(
-                task_id=value["task_id"],
-                status=Outcome(value["status"]),
-                candidates=tuple(candidate_from_json(value["task_id"], one) for one in value["candidates"]),
-                attempts=attempts_from_json(value["attempts"]),
-                branches=tuple(map(Branch, value["branches"])),
+                **_outcome_from_json(value),
                 ttt=value["ttt"],
                 seconds=value["seconds"],
-                peak_memory=value["peak_memory"],
                 notes=tuple(value["notes"]),
-                error=value["error"],
                 pass_number=value["pass_number"],
-                worker=value["worker"],
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(f"journal: event {value.get('seq')}: is not a task record ({error!r})") from None
@@ -200,21 +185,13 @@ class SearchRecord:
         _check_strangers(self.task_id, self.candidates)
 
     def to_json(self) -> Json:
-        return {
-            "task_id": self.task_id,
-            "status": self.status.value,
-            "candidates": [candidate_to_json(candidate) for candidate in self.candidates],
-            "attempts": attempts_to_json(self.attempts),
-            "branches": [branch.value for branch in self.branches],
+        return _outcome_to_json(self) | {
             "stop": self.stop,
             "states": self.states,
             "seconds": self.seconds,
             "answers": self.answers,
             "perfect": self.perfect,
             "unique": self.unique,
-            "peak_memory": self.peak_memory,
-            "error": self.error,
-            "worker": self.worker,
         }
 
     @classmethod
@@ -222,23 +199,44 @@ class SearchRecord:
         """Undoes `to_json`; raises `InputError` for anything else."""
         try:
             return cls(
-                task_id=value["task_id"],
-                status=Outcome(value["status"]),
-                candidates=tuple(candidate_from_json(value["task_id"], one) for one in value["candidates"]),
-                attempts=attempts_from_json(value["attempts"]),
-                branches=tuple(map(Branch, value["branches"])),
+                **_outcome_from_json(value),
                 stop=value["stop"],
                 states=value["states"],
                 seconds=value["seconds"],
                 answers=value["answers"],
                 perfect=value["perfect"],
                 unique=value["unique"],
-                peak_memory=value["peak_memory"],
-                error=value["error"],
-                worker=value["worker"],
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(f"journal: event {value.get('seq')}: is not a search record ({error!r})") from None
+
+
+def _outcome_to_json(record: TaskRecord | SearchRecord) -> Json:
+    """What both kinds of records hold."""
+    return {
+        "task_id": record.task_id,
+        "status": record.status.value,
+        "candidates": [candidate_to_json(candidate) for candidate in record.candidates],
+        "attempts": attempts_to_json(record.attempts),
+        "branches": [branch.value for branch in record.branches],
+        "peak_memory": record.peak_memory,
+        "error": record.error,
+        "worker": record.worker,
+    }
+
+
+def _outcome_from_json(value: Mapping[str, Any]) -> Json:
+    """Undoes `_outcome_to_json`: arguments of either record."""
+    return {
+        "task_id": value["task_id"],
+        "status": Outcome(value["status"]),
+        "candidates": tuple(candidate_from_json(value["task_id"], one) for one in value["candidates"]),
+        "attempts": attempts_from_json(value["attempts"]),
+        "branches": tuple(map(Branch, value["branches"])),
+        "peak_memory": value["peak_memory"],
+        "error": value["error"],
+        "worker": value["worker"],
+    }
 
 
 def finished_tasks(events: Iterable[Mapping[str, Any]]) -> dict[str, TaskRecord]:
