@@ -44,6 +44,17 @@ def unpack(boxes: Boxes, cells: Cells) -> list[Text]:
     return images
 
 
+def apply(primitive: Callable[..., Any], text: str, arg: int = 0, row: int = 0, col: int = 0) -> tuple[int, int, str]:
+    """Applies a primitive to an image given as "12 30" (rows of digits), and gives its result in the same form."""
+    cells = read(text)
+    before = cells.copy()
+    row, col, out = primitive(row, col, cells, arg)
+    assert (cells == before).all()
+    assert out.dtype == np.int8
+    assert out.flags.c_contiguous
+    return write(row, col, out)
+
+
 def split(primitive: Callable[..., Any], text: str, arg: int = 0, row: int = 0, col: int = 0) -> list[Text]:
     """Applies a SPLIT to one image."""
     return unpack(*primitive(row, col, read(text), arg))

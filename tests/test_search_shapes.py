@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-import numpy as np
 import pytest
 
 from solver.search.primitives import shapes
+from tests.search_images import apply as run
 
 NOTHING = (0, 0, "")
 NINE = "123 456 789"
-
-
-def run(primitive: Callable[..., Any], text: str, arg: int = 0, row: int = 0, col: int = 0) -> tuple[int, int, str]:
-    """Applies a primitive to an image given as "12 30" (rows of digits), and gives its result in the same form."""
-    cells = np.array([[int(cell) for cell in line] for line in text.split()], np.int8)
-    before = cells.copy()
-    row, col, out = primitive(row, col, cells, arg)
-    assert (cells == before).all()
-    assert out.dtype == np.int8
-    assert out.flags.c_contiguous
-    return row, col, " ".join("".join(map(str, line)) for line in out)
 
 
 def test_crop_to_content() -> None:
