@@ -6,11 +6,10 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 
-from solver.budget import Clock
+from solver.budget import Clock, Deadline
 from solver.grid import Grid
 from solver.search.answer import Answer, Found, Stop
 from solver.search.assembly import Assembly
@@ -64,11 +63,11 @@ def search(task: Task, seconds: float, memory: int = 2 * 2**30, clock: Clock = t
     outputs = [pair.output.array() for pair in task.train]
     tally, states, stops = Tally(len(task.train)), 0, set()
     chosen = looks(inputs, outputs)
-    deadline = began + seconds * (1 - RESERVE)
+    deadline = Deadline(began + seconds * (1 - RESERVE), clock)
     for number, look in enumerate(chosen):
-        ends = clock() + (deadline - clock()) / (len(chosen) - number)
+        share = Deadline.after(deadline.left() / (len(chosen) - number), clock)
         one = prepare(look, inputs, outputs, tally, memory)
-        stops.add(one.run(partial(_left, ends, clock)))
+        stops.add(one.run(share.left))
         states += len(one.bank.values)
         if tally.shortest() < ENOUGH:
             break
@@ -86,10 +85,6 @@ def prepare(look: Look, inputs: list[Cells], outputs: list[Cells], tally: Tally,
     seen, targets = look.see(inputs), look.see(outputs)
     colours = frozenset(int(colour) for image in (*seen, *targets) for colour in np.unique(image))
     return Search(Assembly(seen, targets, report), Bank(colours, len(inputs)), memory)
-
-
-def _left(ends: float, clock: Clock) -> float:
-    return ends - clock()
 
 
 def warm_up() -> None:

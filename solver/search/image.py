@@ -116,3 +116,20 @@ def unpack(boxes: Boxes, cells: Cells, offset: int, index: int) -> Image:
 def area(boxes: Boxes, index: int) -> int:
     """How many cells image `index` of a list has."""
     return int(np.int64(boxes[index, 2])) * int(np.int64(boxes[index, 3]))
+
+
+@kernel
+def main_colour(cells: Cells) -> int:
+    """The most common colour that is not 0, of several the first in reading order; 0 if there is none."""
+    counts = np.zeros(10, np.int64)
+    height, width = cells.shape
+    for i in range(height):
+        for j in range(width):
+            counts[cells[i, j]] += 1
+    main = 0
+    counts[0] = 0
+    for i in range(height):
+        for j in range(width):
+            if counts[cells[i, j]] > counts[main]:
+                main = int(cells[i, j])
+    return main

@@ -10,25 +10,8 @@ from typing import Any
 import numpy as np
 
 from solver.search.compiled import kernel
-from solver.search.image import Boxes, Cells, Image, area, crop, fits, nothing, unpack
+from solver.search.image import Boxes, Cells, Image, area, crop, fits, main_colour, nothing, unpack
 from solver.search.primitive import Primitive, Type
-
-
-@kernel
-def _main_colour(cells: Cells) -> int:
-    """The most common colour that is not 0, of several the first in reading order; 0 if there is none."""
-    counts = np.zeros(10, np.int64)
-    height, width = cells.shape
-    for i in range(height):
-        for j in range(width):
-            counts[cells[i, j]] += 1
-    main = 0
-    counts[0] = 0
-    for i in range(height):
-        for j in range(width):
-            if counts[cells[i, j]] > counts[main]:
-                main = int(cells[i, j])
-    return main
 
 
 @kernel
@@ -38,7 +21,7 @@ def _main_colours(boxes: Boxes, cells: Cells) -> Any:
     offset = 0
     for k in range(boxes.shape[0]):
         _, _, image = unpack(boxes, cells, offset, k)
-        colours[k] = _main_colour(image)
+        colours[k] = main_colour(image)
         offset += area(boxes, k)
     return colours
 

@@ -11,7 +11,19 @@ from typing import Any
 import numpy as np
 
 from solver.search.compiled import kernel
-from solver.search.image import Boxes, Cells, Image, Images, area, components, crop, no_images, nothing, unpack
+from solver.search.image import (
+    Boxes,
+    Cells,
+    Image,
+    Images,
+    area,
+    components,
+    crop,
+    main_colour,
+    no_images,
+    nothing,
+    unpack,
+)
 from solver.search.primitive import COLOUR_ARGS, Primitive, Type
 
 AREA, HEIGHT, WIDTH, TOP, LEFT, BOTTOM, RIGHT = range(7)
@@ -42,23 +54,6 @@ ODD = (TWINS, SHAPE_TWINS, COLOUR_TWINS, SIZE, AXES, COLOURS, CELLS, COMPONENTS,
 
 KINDS = ((COLOURS, 1, 1), (AXES, 1, 2), (HOLES, 1, 900), (CELLS, 1, 1), (DENSITY, 1000000, 1000000), (OBLONG, 0, 0))
 """Kinds of images: a measure and its least and greatest value."""
-
-
-@kernel
-def _main_colour(cells: Cells) -> int:
-    """The most common colour that is not 0, of several the first in reading order; 0 if there is none."""
-    counts = np.zeros(10, np.int64)
-    height, width = cells.shape
-    for i in range(height):
-        for j in range(width):
-            counts[cells[i, j]] += 1
-    main = 0
-    counts[0] = 0
-    for i in range(height):
-        for j in range(width):
-            if counts[cells[i, j]] > counts[main]:
-                main = int(cells[i, j])
-    return main
 
 
 @kernel
@@ -179,7 +174,7 @@ def _measures(boxes: Boxes, cells: Cells, measure: int) -> Any:
     offsets = _offsets(boxes)
     for k in range(boxes.shape[0]):
         row, col, image = unpack(boxes, cells, offsets[k], k)
-        values[k] = _main_colour(image) if measure == COLOUR_TWINS else _measure(row, col, image, measure)
+        values[k] = main_colour(image) if measure == COLOUR_TWINS else _measure(row, col, image, measure)
     return _shared(values) if measure == COLOUR_TWINS else values
 
 

@@ -8,25 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from solver.search.compiled import kernel
-from solver.search.image import Cells, Image, bounds, crop, fits, nothing
+from solver.search.image import Cells, Image, bounds, crop, fits, main_colour, nothing
 from solver.search.primitive import Primitive, Type
-
-
-@kernel
-def _main_colour(cells: Cells) -> int:
-    """The most common colour that is not 0, of several the first in reading order; 0 if there is none."""
-    counts = np.zeros(10, np.int64)
-    height, width = cells.shape
-    for i in range(height):
-        for j in range(width):
-            counts[cells[i, j]] += 1
-    main = 0
-    counts[0] = 0
-    for i in range(height):
-        for j in range(width):
-            if counts[cells[i, j]] > counts[main]:
-                main = int(cells[i, j])
-    return main
 
 
 @kernel
@@ -109,7 +92,7 @@ def compare(row: int, col: int, cells: Cells, other_row: int, other_col: int, ot
     arg: 0 the cell of the only one that is not 0; 1 the image's main colour where both are 0; 2 cells that are equal;
     3 the image's cells that differ; 4 the image's cell, or the other's where it is 0.
     """
-    main = _main_colour(cells)
+    main = main_colour(cells)
     if cells.shape != other.shape or (arg == 1 and main == 0):
         return nothing()
     out = np.zeros_like(cells)
@@ -195,7 +178,7 @@ def fill_size(row: int, col: int, cells: Cells, other_row: int, other_col: int, 
 @kernel
 def recolour_as(row: int, col: int, cells: Cells, other_row: int, other_col: int, other: Cells, arg: int) -> Image:
     """The image with cells in the main colour of the other. arg: 0 the cells that are not 0, 1 the zeros."""
-    main = _main_colour(other)
+    main = main_colour(other)
     if main == 0:
         return nothing()
     out = cells.copy()
@@ -279,7 +262,7 @@ def bridge(row: int, col: int, cells: Cells, other_row: int, other_col: int, oth
     top, left = max(row, other_row), max(col, other_col)
     bottom = min(row + cells.shape[0], other_row + other.shape[0])
     right = min(col + cells.shape[1], other_col + other.shape[1])
-    main = _main_colour(cells)
+    main = main_colour(cells)
     if main == 0 or (top < bottom) == (left < right):
         return nothing()
     top, bottom = min(top, bottom), max(top, bottom)
