@@ -31,7 +31,7 @@ class Candidate:
 
     view: the view it was generated through (None for a program); logprob: natural log of the probability of the
     whole answer under the model in that view. For the program channel, program: its text; cost: its description
-    length; perfect: whether it reproduces every demonstration.
+    length; perfect: whether it reproduces every demonstration; seconds: of the CPU, until it was found.
     """
 
     query: Query
@@ -42,6 +42,7 @@ class Candidate:
     program: str | None = None
     cost: float | None = None
     perfect: bool = False
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

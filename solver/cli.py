@@ -19,13 +19,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from solver import evaluation, live, report
+from solver import evaluation, live, report, tune
 from solver.attempts import check_submission, read_submission
 from solver.budget import parse_duration
 from solver.grid import InputError
+from solver.journal import read_journal
 from solver.options import Parser, chosen_channels, complain, submission_parser
 from solver.places import Places, find_places, usable_memory, visible_gpus
 from solver.profiles import Profile, find_base
+from solver.records import finished_searches
 from solver.run_state import Settings
 from solver.runner import run
 from solver.task import SPLITS, Task, read_challenges, read_json, read_split, select
@@ -205,6 +207,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bench.add_argument("--steps", type=int, default=4)
     bench.add_argument("--views", type=int, default=8)
     bench.add_argument("--json", action="store_true", help="print one JSON object")
+    tuning = commands.add_parser("tune", help="what a finished run would have scored with fewer seconds")
+    tuning.add_argument("run_dir", type=Path, help="the --run-dir of a run with the search channel")
+    truth = tuning.add_mutually_exclusive_group(required=True)
+    truth.add_argument("--solutions", type=Path)
+    truth.add_argument("--split", choices=SPLITS)
+    tuning.add_argument("--plot", type=Path, help="also draw the curve to this file (.png, .svg, .pdf)")
     options = parser.parse_args(arguments)
     handlers = {
         "validate": _validate,
@@ -212,6 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "train-base": _train_base,
         "make-tasks": _make_tasks,
         "bench": _bench,
+        "tune": _tune,
     }
     return guarded(lambda: handlers[options.command](options))
 
@@ -233,12 +242,14 @@ def _validate(options: argparse.Namespace) -> int:
     return 0
 
 
-def _score(options: argparse.Namespace) -> int:
+def _solutions(options: argparse.Namespace) -> evaluation.Solutions:
     if options.split:
-        solutions = evaluation.split_solutions(options.split)
-    else:
-        solutions = evaluation.read_solutions(options.solutions)
-    scores = evaluation.score(solutions, read_submission(options.submission))
+        return evaluation.split_solutions(options.split)
+    return evaluation.read_solutions(options.solutions)
+
+
+def _score(options: argparse.Namespace) -> int:
+    scores = evaluation.score(_solutions(options), read_submission(options.submission))
     if options.json:
         content = {field.name: getattr(scores, field.name) for field in fields(scores)}
         print(json.dumps(content | {"fractions": dict(scores.fractions)}))
@@ -293,6 +304,15 @@ def _bench(options: argparse.Namespace) -> int:
         return 0
     for name, value in values.items():
         print(f"{name.replace('_', ' '):25} {value if not isinstance(value, float) else round(value, 3)}")
+    return 0
+
+
+def _tune(options: argparse.Namespace) -> int:
+    searches = [*finished_searches(read_journal(options.run_dir / "journal.jsonl")).values()]
+    points = tune.curve(searches, _solutions(options))
+    Console().print(tune.table(points, len(searches)))
+    if options.plot:
+        tune.plot(points, len(searches), options.plot)
     return 0
 
 

@@ -62,6 +62,7 @@ def candidate_to_json(candidate: Candidate) -> Json:
         "program": candidate.program,
         "cost": candidate.cost,
         "perfect": candidate.perfect or None,
+        "seconds": candidate.seconds,
     }
     return {key: value for key, value in content.items() if value is not None}
 
@@ -76,6 +77,7 @@ def candidate_from_json(task_id: str, value: Json) -> Candidate:
         value.get("program"),
         value.get("cost"),
         value.get("perfect", False),
+        value.get("seconds"),
     )
 
 

@@ -68,7 +68,15 @@ def to_candidates(task: Task, found: Found) -> tuple[Candidate, ...]:
     # Answers that explain everything must not be cut off by others: how many there are decides who is believed.
     answers = sorted(found.answers, key=lambda answer: not answer.perfect)
     return tuple(
-        Candidate(query, grid, Channel.PROGRAM, program=answer.program, cost=answer.cost, perfect=answer.perfect)
+        Candidate(
+            query,
+            grid,
+            Channel.PROGRAM,
+            program=answer.program,
+            cost=answer.cost,
+            perfect=answer.perfect,
+            seconds=round(answer.seconds, 3),
+        )
         for answer in answers[:KEPT]
         for query, grid in zip(task.queries(), answer.grids, strict=True)
     )

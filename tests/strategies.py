@@ -65,6 +65,7 @@ def programs(query: Query, grid: st.SearchStrategy[Grid]) -> st.SearchStrategy[C
         program=st.text(max_size=20),
         cost=st.floats(0, 12),
         perfect=st.booleans(),
+        seconds=st.none() | st.floats(0, 60),
     )
 
 

@@ -28,15 +28,21 @@ RESERVE = 0.05
 
 @dataclass(slots=True)
 class Tally:
-    """Answers found so far. Programs with the same answer support each other: weights 2^-cost add up."""
+    """Answers found so far. Programs with the same answer support each other: weights 2^-cost add up.
+
+    cpu: a clock of this process's work; moments: when each answer was first found.
+    """
 
     demonstrations: int
+    cpu: Clock = time.process_time
     best: dict[tuple[Grid, ...], tuple[float, str]] = field(default_factory=dict)
     weight: dict[tuple[Grid, ...], float] = field(default_factory=dict)
+    moments: dict[tuple[Grid, ...], float] = field(default_factory=dict)
 
     def add(self, grids: tuple[Grid, ...], cost: float, program: str) -> None:
         """One program's answer."""
         self.weight[grids] = self.weight.get(grids, 0.0) + 2.0**-cost
+        self.moments.setdefault(grids, self.cpu())
         if grids not in self.best or cost < self.best[grids][0]:
             self.best[grids] = (cost, program)
 
@@ -44,13 +50,14 @@ class Tally:
         """Cost of the shortest program; infinity before there is one."""
         return min((cost for cost, _ in self.best.values()), default=math.inf)
 
-    def answers(self) -> tuple[Answer, ...]:
-        """The best supported answer first. Its cost: of one program with the support of all."""
+    def answers(self, began: float = 0.0) -> tuple[Answer, ...]:
+        """The best supported answer first. Its cost: of one program with the support of all. began: on the clock."""
         order = sorted(self.weight, key=lambda grids: (-self.weight[grids], [grid.rows for grid in grids]))
-        return tuple(
-            Answer(grids, self.best[grids][1], -math.log2(self.weight[grids]), self.demonstrations, self.demonstrations)
-            for grids in order
-        )
+        return tuple(self._answer(grids, began) for grids in order)
+
+    def _answer(self, grids: tuple[Grid, ...], began: float) -> Answer:
+        cost, seconds = -math.log2(self.weight[grids]), self.moments[grids] - began
+        return Answer(grids, self.best[grids][1], cost, self.demonstrations, self.demonstrations, seconds)
 
 
 def search(task: Task, seconds: float, memory: int = 2 * 2**30, clock: Clock = time.monotonic) -> Found:
@@ -72,7 +79,7 @@ def search(task: Task, seconds: float, memory: int = 2 * 2**30, clock: Clock = t
         if tally.shortest() < ENOUGH:
             break
     stop = next((stop for stop in (Stop.DEADLINE, Stop.MEMORY) if stop in stops), Stop.EXHAUSTED)
-    return Found(tally.answers(), stop, states, time.process_time() - cpu)
+    return Found(tally.answers(cpu), stop, states, time.process_time() - cpu)
 
 
 def prepare(look: Look, inputs: list[Cells], outputs: list[Cells], tally: Tally, memory: int) -> Search:
