@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import threading
@@ -42,10 +43,12 @@ class WorkerSettings:
 
 @dataclass(frozen=True, slots=True)
 class SearchJob:
-    """Program search on one task. ends: the moment (monotonic clock) by which it should be done."""
+    """Program search on one task. ends: the moment (monotonic clock) by which it should be done; seconds: most of the
+    processor's."""
 
     task: Task
     ends: float
+    seconds: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +37,7 @@ class Settings:
     profile: the base, None if only programs are searched for; began: monotonic clock when the budget (seconds)
     started; devices: one worker each (None: the best there is); threads: per worker, 0 for the library's choice;
     searchers: search workers, none if there is no program search; search_memory: bytes for each of them;
-    search_seconds: most per task, None for what the scheduler thinks right;
+    search_seconds: of the processor, most per task, None for what the scheduler thinks right;
     ttt_steps: exactly so many per task, None for as many as fit.
     """
 
@@ -77,6 +78,10 @@ class Settings:
     def turns(self) -> bool:
         """Whether the search and the model work on the same cores, so that one waits for the other."""
         return bool(self.searchers and self.devices) and all(device == "cpu" for device in self.devices)
+
+    def longest_search(self) -> float | None:
+        """Wall-clock seconds that one search may last: where the processor's are limited, those decide."""
+        return None if self.search_seconds is None else math.inf
 
     def fixed(self, tasks: Sequence[Task]) -> dict[str, Any]:
         """What must not change when a run is resumed."""
@@ -226,8 +231,8 @@ def _model_scheduler(settings: Settings, tasks: Sequence[Task]) -> Scheduler:
 
 def _search_scheduler(settings: Settings, tasks: Sequence[Task], now: float) -> Scheduler:
     """Nothing to do where there is no search. In turns, it gets its own end once it is ready to begin."""
-    share, longest = WARM_UP_SHARE, settings.search_seconds
-    policy = search_policy(now, settings.stop(), settings.searchers, settings.turns(), share, longest)
+    turns, longest = settings.turns(), settings.longest_search()
+    policy = search_policy(now, settings.stop(), settings.searchers, turns, WARM_UP_SHARE, longest)
     return Scheduler(policy, easiest_first([(task.id, _cells(task)) for task in tasks]) if settings.searchers else [])
 
 

@@ -7,6 +7,7 @@ remembered to the ledger.
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -124,7 +125,7 @@ class Loop:
     def _job(self, crew: Crew, grant: Grant) -> Job | SearchJob:
         settings, task = self.state.settings, self.state.tasks[grant.task_id]
         if crew is self.search:
-            return SearchJob(task, grant.ends)
+            return SearchJob(task, grant.ends, settings.search_seconds or math.inf)
         seed = _seed(settings.seed, task.id, grant.number)
         return Job(task, grant.ends, seed, settings.ttt, settings.ttt_steps, grant.number)
 
@@ -174,9 +175,8 @@ class Loop:
         if state.settings.turns() and not self.search.ready:
             workers = state.searching.policy.workers
             settings = state.settings
-            state.searching.policy = search_policy(
-                state.clock(), settings.stop(), workers, turns=True, longest=settings.search_seconds
-            )
+            longest = settings.longest_search()
+            state.searching.policy = search_policy(state.clock(), settings.stop(), workers, True, longest=longest)
 
     def _died(self, crew: Crew, seat: Seat, how: str = "") -> None:
         """A worker is gone: its task waits for another try, its seat for another process."""

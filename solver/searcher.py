@@ -12,13 +12,14 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 
 from solver.attempts import Candidate, Channel
+from solver.budget import Clock
 from solver.jobs import Searched, SearcherSettings, SearchJob, Unusable, Warm, account, incoming, summary
 from solver.search.answer import Found
 from solver.search.channel import search, warm_up
 from solver.task import Task
 
-Search = Callable[[Task, float, int], Found]
-"""Task, seconds, bytes of memory: `solver.search.channel.search`."""
+Search = Callable[[Task, float, int, Clock], Found]
+"""Task, seconds, bytes of memory, the clock of the seconds: `solver.search.channel.search`."""
 
 KEPT = 16
 """Answers per task that leave this process; they are the best first."""
@@ -45,7 +46,8 @@ def _search(settings: SearcherSettings, job: SearchJob, look: Search) -> Searche
     """Runs one search; whatever it raises becomes part of the message."""
     cpu = time.process_time()
     try:
-        found = look(job.task, max(0.0, job.ends - time.monotonic()), settings.memory)
+        left = max(0.0, job.ends - time.monotonic())
+        found = look(job.task, min(left, job.seconds), settings.memory, whichever_ends(left, job.seconds))
         candidates = to_candidates(job.task, found)
     except Exception as caught:  # noqa: BLE001 (the boundary: one task's fault must not end the run)
         return Searched(settings.number, job.task.id, seconds=time.process_time() - cpu, error=account(caught))
@@ -61,6 +63,14 @@ def _search(settings: SearcherSettings, job: SearchJob, look: Search) -> Searche
         # In kilobytes, on Linux.
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     )
+
+
+def whichever_ends(left: float, work: float) -> Clock:
+    """A clock that begins at 0 and reaches the lesser of the two once `left` seconds have passed, or the processor has
+    worked for `work` seconds: what a search may take does not depend on what else the machine does."""
+    lesser, began, cpu = min(left, work), time.monotonic(), time.process_time()
+    spare, spare_work = left - lesser, work - lesser
+    return lambda: max(time.monotonic() - began - spare, time.process_time() - cpu - spare_work)
 
 
 def to_candidates(task: Task, found: Found) -> tuple[Candidate, ...]:

@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from solver.attempts import Candidate
+from solver.budget import Clock
 from solver.grid import Grid
 from solver.jobs import SearcherSettings, die_with_parent
 from solver.search.answer import Answer, Found, Stop
@@ -82,7 +83,7 @@ class SearchScript:
         if number in self.unusable:
             raise ImportError("no compiler\nat all")
 
-    def search(self, task: Task, seconds: float, memory: int) -> Found:
+    def search(self, task: Task, seconds: float, memory: int, clock: Clock) -> Found:
         tries = sum(line.split()[0] == task.id for line in self.read("searches"))
         self.note("searches", f"{task.id} {seconds:.3f} {memory} {time.monotonic():.3f}")
         time.sleep(self.pause)

@@ -10,7 +10,7 @@ import pytest
 
 from solver.grid import Grid
 from solver.search.answer import Found, Stop
-from solver.search.channel import Tally, search, warm_up
+from solver.search.channel import LEAD, SURE, Tally, search, warm_up
 from solver.task import Pair, Task, read_split
 
 MEMORY = 2**29
@@ -101,6 +101,27 @@ def test_agreeing_programs_support_their_answer() -> None:
     assert (first.grids, first.program, first.cost) == (two, "b", pytest.approx(1.5))
     assert (second.grids, second.cost) == (one, pytest.approx(2.0))
     assert tally.shortest() == 2.0
+
+
+def test_a_short_answer_far_ahead_settles_a_task() -> None:
+    tally = Tally(3)
+    assert not tally.settled()
+    tally.add((grid("1"),), SURE, "a")
+    assert tally.settled()
+    tally.add((grid("2"),), SURE + LEAD - 0.1, "b")
+    assert not tally.settled()
+    tally.add((grid("1"),), SURE, "c")
+    assert tally.settled()
+    late = Tally(3)
+    late.add((grid("1"),), SURE + 0.1, "a")
+    assert not late.settled()
+
+
+def test_no_longer_programs_are_tried_for_a_settled_task() -> None:
+    (known,) = [one for one in read_split("arc1-training") if one.id == "0520fde7"]
+    found = counted(known, 10**6)
+    assert found.stop is Stop.SETTLED
+    assert found.answers[0].cost <= SURE
 
 
 def test_warming_up_compiles_all_that_a_search_calls() -> None:

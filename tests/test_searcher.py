@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -14,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from solver.attempts import Channel
+from solver.budget import Clock
 from solver.grid import Grid
 from solver.jobs import Message, Searched, SearcherSettings, SearchJob, Unusable, Warm
 from solver.search.answer import Answer, Found, Stop
-from solver.searcher import KEPT, Search, to_candidates, work
+from solver.searcher import KEPT, Search, to_candidates, whichever_ends, work
 from solver.task import Task
 from tests.fake_search import program_answers
 from tests.fake_worker import make_tasks
@@ -65,7 +67,7 @@ def found(*answers: Answer) -> Found:
 def test_it_warms_up_once_then_answers_each_job() -> None:
     calls: list[tuple[str, float, int]] = []
 
-    def look(task: Task, seconds: float, memory: int) -> Found:
+    def look(task: Task, seconds: float, memory: int, clock: Clock) -> Found:
         calls.append((task.id, seconds, memory))
         return found(*program_answers(task))
 
@@ -87,8 +89,24 @@ def test_it_warms_up_once_then_answers_each_job() -> None:
         assert message.peak_memory > 2**20
 
 
+def test_the_processor_s_seconds_and_those_on_the_wall_both_end_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = {"wall": 100.0, "work": 5.0}
+    monkeypatch.setattr("solver.searcher.time.monotonic", lambda: now["wall"])
+    monkeypatch.setattr("solver.searcher.time.process_time", lambda: now["work"])
+    for left, effort in ((10.0, 4.0), (4.0, 10.0), (10.0, math.inf)):
+        now |= {"wall": 100.0, "work": 5.0}
+        clock, lesser = whichever_ends(left, effort), min(left, effort)
+        assert clock() == 0
+        now["wall"] += lesser / 2
+        assert clock() <= lesser / 2
+        now["wall"] = 100 + left
+        assert clock() == pytest.approx(lesser), "the time is over, however little was done"
+        now |= {"wall": 101.0, "work": 5.0 + min(effort, 1000)}
+        assert clock() >= lesser or effort == math.inf, "all work is done, however early"
+
+
 def test_a_search_that_fails_is_reported_and_the_next_one_works() -> None:
-    def look(task: Task, seconds: float, memory: int) -> Found:
+    def look(task: Task, seconds: float, memory: int, clock: Clock) -> Found:
         if task.id == "task00":
             raise ValueError("first line\nsecond line")
         return found()
@@ -103,7 +121,7 @@ def test_a_search_that_fails_is_reported_and_the_next_one_works() -> None:
 
 
 def test_a_search_that_answers_too_few_test_inputs_has_failed() -> None:
-    def look(task: Task, seconds: float, memory: int) -> Found:
+    def look(task: Task, seconds: float, memory: int, clock: Clock) -> Found:
         return found(Answer((Grid(((1,),)),), "p", 1.0, 2, 2))
 
     _, message = messages(look, job(TASKS[1]), None)

@@ -34,6 +34,7 @@ class Stop(Enum):
     """Why a search ended."""
 
     EXHAUSTED = "exhausted"
+    SETTLED = "settled"
     DEADLINE = "deadline"
     MEMORY = "memory"
 

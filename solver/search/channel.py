@@ -22,6 +22,10 @@ from solver.task import Task
 ENOUGH = 2.6
 """Once a program this short reproduces every demonstration, no other look at the task is taken."""
 
+SURE, LEAD = 3.0, 2.0
+"""An answer of this cost at most that leads the next by this much is not searched against any further: of 49 training
+tasks, 16 had such an answer after a second, all of them right."""
+
 RESERVE = 0.05
 """Share of the seconds kept for what cannot be interrupted."""
 
@@ -50,6 +54,11 @@ class Tally:
         """Cost of the shortest program; infinity before there is one."""
         return min((cost for cost, _ in self.best.values()), default=math.inf)
 
+    def settled(self) -> bool:
+        """Whether the best answer is so short, and so far ahead, that longer programs could hardly change that."""
+        first, second, *_ = *sorted(-math.log2(weight) for weight in self.weight.values()), math.inf, math.inf
+        return first <= SURE and first + LEAD <= second
+
     def answers(self, began: float = 0.0) -> tuple[Answer, ...]:
         """The best supported answer first. Its cost: of one program with the support of all. began: on the clock."""
         order = sorted(self.weight, key=lambda grids: (-self.weight[grids], [grid.rows for grid in grids]))
@@ -74,11 +83,11 @@ def search(task: Task, seconds: float, memory: int = 2 * 2**30, clock: Clock = t
     for number, look in enumerate(chosen):
         share = Deadline.after(deadline.left() / (len(chosen) - number), clock)
         one = prepare(look, inputs, outputs, tally, memory)
-        stops.add(one.run(share.left))
+        stops.add(one.run(share.left, tally.settled))
         states += len(one.bank.values)
-        if tally.shortest() < ENOUGH:
+        if tally.shortest() < ENOUGH or tally.settled():
             break
-    stop = next((stop for stop in (Stop.DEADLINE, Stop.MEMORY) if stop in stops), Stop.EXHAUSTED)
+    stop = next(stop for stop in (Stop.SETTLED, Stop.DEADLINE, Stop.MEMORY, Stop.EXHAUSTED) if stop in stops)
     return Found(tally.answers(cpu), stop, states, time.process_time() - cpu)
 
 

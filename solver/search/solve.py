@@ -40,8 +40,11 @@ class Search:
     bank: Bank
     memory: int
 
-    def run(self, left: Callable[[], float]) -> Stop:
-        """Until programs run out, or `left()`, the seconds that are left, falls to what the last step needs."""
+    def run(self, left: Callable[[], float], settled: Callable[[], bool]) -> Stop:
+        """Until programs run out, or `left()`, the seconds that are left, falls to what the last step needs.
+
+        settled: whether longer programs could hardly change the answers; asked once all of the first depth are known.
+        """
         self.bank.add(image_value(self.assembly.inputs, "input"))
         # Assembling is the step that cannot be interrupted; it takes longer each time, as the bank grows.
         needed = 0.0
@@ -66,6 +69,8 @@ class Search:
             # All programs left are longer than `limit`.
             if self.assembly.shortest < limit:
                 break
+            if limit > FIRST and settled():
+                return Stop.SETTLED
         return Stop.EXHAUSTED
 
     def rehearse(self) -> None:
