@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from solver import model
 from solver.augmentation import Episode
 from solver.grid import Grid
 from solver.model import CHUNK, ChunkedCausalAttention, forward_hidden, new_native
@@ -102,7 +101,7 @@ def test_the_chunked_attention_runs_in_training_and_only_there(
         lengths.append(query.shape[2])
         return ChunkedCausalAttention.apply(query, *rest)  # type: ignore[no-untyped-call]
 
-    monkeypatch.setattr(model, "ChunkedCausalAttention", SimpleNamespace(apply=spy))
+    monkeypatch.setattr("solver.model.attention.ChunkedCausalAttention", SimpleNamespace(apply=spy))
     ids, positions = sequence(6, 2)
     with torch.set_grad_enabled(trains):
         forward_hidden(lm, ids, positions)

@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from solver import model, ttt
+from solver import ttt
 from solver.augmentation import Dihedral, Transform, View
 from solver.budget import Deadline
 from solver.generation import greedy
 from solver.grid import BLACK, Grid
-from solver.model import Base
+from solver.model import Base, loss_sum
 from solver.prompt import PAD, Encoded, NativeFormat
 from solver.task import Pair, Task
 from solver.training import Batch, Stop
@@ -32,7 +32,7 @@ NEVER = Deadline.never()
 FORMAT = NativeFormat()
 # Plenty of room: what examples look like does not depend on it.
 PROFILE = tiny_profile(context=8192)
-LOSS_SUM = model.loss_sum
+LOSS_SUM = loss_sum
 
 Losses = Callable[[Any, Batch], tuple[Tensor, int]]
 
@@ -308,7 +308,7 @@ def test_every_epoch_draws_its_examples_afresh(base: Base, monkeypatch: pytest.M
             seen.extend(str(ids[ids != PAD].tolist()) for ids in batch.ids)
         return LOSS_SUM(lm, batch)
 
-    monkeypatch.setattr(model, "loss_sum", recording)
+    monkeypatch.setattr("solver.model.base.loss_sum", recording)
     train(base, rule_task(3), Plan(NEVER, seed=0))
     assert len(seen) == 48
     assert len(set(seen)) > 40
@@ -351,7 +351,7 @@ def timed(monkeypatch: pytest.MonkeyPatch, clock: FakeClock, seconds: Callable[[
             clock.now += seconds(len(began))
         return LOSS_SUM(lm, batch)
 
-    monkeypatch.setattr(model, "loss_sum", slow)
+    monkeypatch.setattr("solver.model.base.loss_sum", slow)
     return began
 
 
@@ -457,7 +457,7 @@ def test_failing_training_is_made_smaller_step_by_step(
 ) -> None:
     wide = replace(base, profile=replace(base.profile, ttt=replace(TTT, micro_tokens=4096)))
     failing = Failing(wide, failure, fits)
-    monkeypatch.setattr(model, "loss_sum", failing)
+    monkeypatch.setattr("solver.model.base.loss_sum", failing)
     report = train(wide, large_task(), Plan(NEVER, seed=0, steps=2))
     assert report.stop is Stop.PLANNED
     assert report.events == RUNGS[:rungs]
@@ -483,7 +483,7 @@ def test_a_failing_attempt_leaves_nothing_in_the_next(
     expected = adapter(base)
     calls = itertools.count()
     failing = Failing(base, failure, lambda base, batch: next(calls) != 2)
-    monkeypatch.setattr(model, "loss_sum", failing)
+    monkeypatch.setattr("solver.model.base.loss_sum", failing)
     report = train(base, copy_task("copy"), Plan(NEVER, seed=3, steps=4))
     assert report.events == RUNGS[:1]
     assert report.executed == len(report.losses) == 4
@@ -499,7 +499,7 @@ def test_when_nothing_helps_the_base_stays_untrained(
     calls = itertools.count()
     # Every attempt makes `after` good steps of one micro-batch, then fails.
     failing = Failing(base, failure, lambda base, batch: next(calls) % (after + 1) < after)
-    monkeypatch.setattr(model, "loss_sum", failing)
+    monkeypatch.setattr("solver.model.base.loss_sum", failing)
     few = replace(base, profile=replace(base.profile, ttt=replace(TTT, batch=1)))
     report = train(few, copy_task("copy"), Plan(NEVER, seed=0, steps=6))
     assert report.stop is stop
@@ -518,7 +518,7 @@ def test_prompts_too_long_for_the_last_rung_end_it(
     """No example of this task fits in 512 tokens: the failure is what is reported, with nothing executed."""
     calls = itertools.count()
     failing = Failing(base, failure, lambda base, batch: next(calls) % 2 == 0)
-    monkeypatch.setattr(model, "loss_sum", failing)
+    monkeypatch.setattr("solver.model.base.loss_sum", failing)
     few = replace(base, profile=replace(base.profile, ttt=replace(TTT, batch=1)))
     report = train(few, large_task(), Plan(NEVER, seed=0, steps=6))
     assert report.stop is stop
@@ -538,7 +538,7 @@ def test_no_attempt_begins_past_the_deadline(base: Base, monkeypatch: pytest.Mon
             no_memory()
         return LOSS_SUM(lm, batch)
 
-    monkeypatch.setattr(model, "loss_sum", fail)
+    monkeypatch.setattr("solver.model.base.loss_sum", fail)
     report = train(base, copy_task("copy"), Plan(Deadline.after(7, clock), seed=0), clock)
     assert report.stop is Stop.OUT_OF_MEMORY
     assert report.events[:-1] == [RUNGS[0]]
@@ -552,7 +552,7 @@ def test_no_memory_to_measure_a_loss_is_survived(base: Base, monkeypatch: pytest
             no_memory()
         return LOSS_SUM(lm, batch)
 
-    monkeypatch.setattr(model, "loss_sum", fail)
+    monkeypatch.setattr("solver.model.base.loss_sum", fail)
     report = train(base, copy_task("copy"), Plan(NEVER, seed=0, steps=3))
     assert (report.stop, report.executed) == (Stop.PLANNED, 3)
     assert (report.loss_before, report.loss_after) == (None, None)
@@ -569,7 +569,7 @@ def test_any_number_of_forwards_out_of_memory_is_survived(
     def fail(lm: Any, batch: Batch) -> tuple[Tensor, int]:
         return (no_memory(), 0) if next(calls) < failures else LOSS_SUM(lm, batch)
 
-    monkeypatch.setattr(model, "loss_sum", fail)
+    monkeypatch.setattr("solver.model.base.loss_sum", fail)
     report = train(base, copy_task("copy"), Plan(NEVER, seed=0, steps=2))
     assert report.stop in (Stop.PLANNED, Stop.OUT_OF_MEMORY)
     assert is_initial(base) == (report.stop is Stop.OUT_OF_MEMORY) == (last_words(report.events) == RESET)
@@ -581,7 +581,7 @@ def test_other_errors_are_raised(base: Base, monkeypatch: pytest.MonkeyPatch) ->
     def fail(lm: Any, batch: Batch) -> tuple[Tensor, int]:
         raise RuntimeError("shapes do not match")
 
-    monkeypatch.setattr(model, "loss_sum", fail)
+    monkeypatch.setattr("solver.model.base.loss_sum", fail)
     with pytest.raises(RuntimeError, match="shapes do not match"):
         train(base, copy_task("copy"), Plan(NEVER, seed=0, steps=2))
 
@@ -594,7 +594,7 @@ def test_what_was_trained_with_checkpointing_decodes_as_ever(base: Base, monkeyp
             return greedy(base, prompts, 30, NEVER)[0]
 
     failing = Failing(base, no_memory, lambda base, batch: base.checkpointing)
-    monkeypatch.setattr(model, "loss_sum", failing)
+    monkeypatch.setattr("solver.model.base.loss_sum", failing)
     train(base, copy_task("copy"), Plan(NEVER, seed=0, steps=2))
     assert failing.asked[-1][1]
     found, trained = answers(), adapter(base)

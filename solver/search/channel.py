@@ -23,8 +23,8 @@ ENOUGH = 2.6
 """Once a program this short reproduces every demonstration, no other look at the task is taken."""
 
 SURE, LEAD = 3.0, 2.0
-"""An answer of this cost at most that leads the next by this much is not searched against any further: of 49 training
-tasks, 16 had such an answer after a second, all of them right."""
+"""An answer of this cost at most that leads the next by this much is not searched against any further: of 99 training
+tasks, 32 had such an answer after a second, all of them right."""
 
 RESERVE = 0.05
 """Share of the seconds kept for what cannot be interrupted."""
