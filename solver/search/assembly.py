@@ -59,8 +59,10 @@ class Assembly:
     def run(self, bank: Bank) -> None:
         """Reports every answer that the bank's values give."""
         self._match(bank)
+        # Sorted once for all rules.
+        values = sorted(bank.values, key=lambda value: value.cost)
         for rule in self.sizes(bank):
-            pieces = make_pieces(bank.values, rule.sizes, MAX_PIECES, self.in_place(rule))
+            pieces = make_pieces(values, rule.sizes, MAX_PIECES, self.in_place(rule))
             self._tables(pieces)
             self._covers(rule, pieces)
 

@@ -14,6 +14,9 @@ Size = tuple[int, int]
 FACTORS = tuple(Fraction(*pair) for pair in ((1, 1), (2, 1), (3, 1), (4, 1), (1, 2), (1, 3), (1, 4)))
 SHIFTS = (0, 1, -1, 2, -2)
 
+LIKE_COST = 0.3
+"""Description length of saying that the output has the size of a value."""
+
 
 @dataclass(frozen=True, slots=True)
 class SizeRule:
@@ -31,8 +34,20 @@ def size_rules(
 
     inputs: of all instances; outputs: of the demonstrations, which come first.
     """
+    best = _simplest(_formulas(inputs, outputs), limit)
+    known = pack_sizes(outputs)
+    for value in values:
+        # There may be a million values, of which the costs say that nearly all are too late.
+        if (len(best) < limit or value.cost + LIKE_COST <= best[-1].cost) and value.has_sizes(known):
+            sizes = tuple((int(box[2]), int(box[3])) for box in value.boxes)
+            best = _simplest((*best, SizeRule(sizes, value.cost + LIKE_COST, f"like {value.program}")), limit)
+    return best
+
+
+def _simplest(rules: Iterable[SizeRule], limit: int) -> list[SizeRule]:
+    """At most so many with different predictions, the simplest first."""
     best: dict[tuple[Size, ...], SizeRule] = {}
-    for rule in (*_formulas(inputs, outputs), *_like_values(outputs, values)):
+    for rule in rules:
         if rule.sizes not in best or rule.cost < best[rule.sizes].cost:
             best[rule.sizes] = rule
     return sorted(best.values(), key=lambda rule: (rule.cost, rule.sizes))[:limit]
@@ -66,12 +81,3 @@ def _sides(sides: Sequence[int], known: Sequence[int]) -> Iterator[tuple[float, 
                 yield 0.2 * number + 0.5 * (shift != 0), predicted
     if len(set(known)) == 1:
         yield 0.5, [known[0]] * len(sides)
-
-
-def _like_values(outputs: Sequence[Size], values: Iterable[Value]) -> Iterator[SizeRule]:
-    """The size of an image that a program computes."""
-    known = pack_sizes(outputs)
-    for value in values:
-        if value.has_sizes(known):
-            sizes = tuple((int(box[2]), int(box[3])) for box in value.boxes)
-            yield SizeRule(sizes, value.cost + 0.3, f"like {value.program}")

@@ -27,6 +27,9 @@ PAIRED = 30
 RULES_SHARE = 0.25
 """Of the time left, how much learning rules for cells may take."""
 
+PER_VALUE = 3e-6
+"""Seconds that assembling takes for every value, beside what it takes for the pieces that it finds."""
+
 CANVAS_COST = 0.8
 SIZE_WEIGHT = 0.25
 """Cost that a value's doubled size is worth when the last depth chooses what to extend first."""
@@ -50,7 +53,7 @@ class Search:
         needed = 0.0
 
         def expired() -> bool:
-            return left() <= needed
+            return left() <= needed + PER_VALUE * len(self.bank.values)
 
         for limit in (FIRST, *DEPTHS, math.inf):
             if limit == math.inf:
