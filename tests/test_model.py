@@ -6,6 +6,8 @@ import json
 import logging
 import shutil
 import sys
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from solver.model import (
     SlotCache,
     choose_device,
     dense_weight,
+    free_memory,
     library_versions,
     load_base,
     native_dtype,
@@ -268,6 +271,29 @@ def test_checkpointing_recomputes_activations_and_changes_no_number(base: Base) 
         base.reset()
 
 
+def test_checkpointing_is_asked_for_by_the_name_of_today(nf4: Base) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        nf4.checkpoint_activations(True)
+        nf4.checkpoint_activations(False)
+
+
+def test_checkpointing_is_asked_for_by_the_older_name_where_there_is_no_other(base: Base) -> None:
+    calls: list[tuple[Any, ...]] = []
+
+    class Older(torch.nn.Module):
+        def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: dict[str, Any]) -> None:
+            calls.append(("on", gradient_checkpointing_kwargs))
+
+        def gradient_checkpointing_disable(self) -> None:
+            calls.append(("off",))
+
+    older = replace(base, lm=Older())
+    for on in (True, False, False):
+        older.checkpoint_activations(on)
+    assert calls == [("on", {"use_reentrant": False}), ("off",)]
+
+
 def test_parameters_are_those_of_the_base_however_they_are_stored(base: Base) -> None:
     assert base.parameters() == sum(weight.numel() for weight in tiny_lm().parameters())
 
@@ -384,3 +410,11 @@ def test_what_results_depend_on_is_known(monkeypatch: pytest.MonkeyPatch) -> Non
     assert versions["torch"] == torch.__version__.partition("+")[0] or versions["torch"] == torch.__version__
     assert "absent" not in versions.values()
     assert 50e6 < peak_memory(CPU) < 1e12
+
+
+def test_free_memory_counts_what_pytorch_holds_without_using_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 1e6 < free_memory(CPU) < 1e13
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (100, 1000))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 70)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 50)
+    assert free_memory(torch.device("cuda")) == 120

@@ -1,0 +1,44 @@
+"""Bases: build, load in 4 bits, attach and reset a LoRA, run. The only importer of the model libraries."""
+
+from solver.model.attention import ATTENTION, register_attention
+from solver.model.base import Base, load_base
+from solver.model.chunked import CHUNK, ChunkedCausalAttention
+from solver.model.devices import choose_device, free_memory, native_dtype, peak_memory
+from solver.model.libraries import library_versions, quiet_libraries
+from solver.model.loading import Quantize, read_weights
+from solver.model.lora import attach_lora, dense_weight
+from solver.model.prefix_cache import SharedPrefixCache
+from solver.model.running import forward_hidden, loss_sum, read_on, read_prompt
+from solver.model.saving import new_native, save_base, save_random_llama
+from solver.model.slot_cache import SlotCache
+from solver.model.text_base import TextBase, load_text_base
+
+__all__ = [
+    "ATTENTION",
+    "CHUNK",
+    "Base",
+    "ChunkedCausalAttention",
+    "Quantize",
+    "SharedPrefixCache",
+    "SlotCache",
+    "TextBase",
+    "attach_lora",
+    "choose_device",
+    "dense_weight",
+    "forward_hidden",
+    "free_memory",
+    "library_versions",
+    "load_base",
+    "load_text_base",
+    "loss_sum",
+    "native_dtype",
+    "new_native",
+    "peak_memory",
+    "quiet_libraries",
+    "read_on",
+    "read_prompt",
+    "read_weights",
+    "register_attention",
+    "save_base",
+    "save_random_llama",
+]
