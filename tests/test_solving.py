@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections import Counter
+from collections.abc import Iterable, Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -15,8 +16,9 @@ from solver.augmentation import Dihedral, Transform, View
 from solver.budget import Deadline
 from solver.grid import Grid
 from solver.programs.ballot import Answer
-from solver.programs.fate import Fate
+from solver.programs.fate import Execution, Fate
 from solver.programs.frames import views
+from solver.programs.limits import Program
 from solver.programs.solving import ENOUGH, NOT_RUN, Solving
 from solver.task import Pair, Task
 from tests.fake_sandbox import FakeSandbox
@@ -225,6 +227,26 @@ class TestFrames:
         both = solved(RIGHT, self.UPRIGHT, RIGHT_TOO)
         assert both.settled()
         assert both.unique()
+
+    def test_one_demonstration_that_is_the_same_in_both_decides_nothing(self) -> None:
+        square = Grid(((1, 0), (0, 1)))
+        task = Task("t", (Pair(square, rule(square)), *TASK.train), TASK.test_inputs)
+        solving = Solving(task, FakeSandbox())
+        solving.feed([self.UPRIGHT], View(Transform(), (0, 1, 2)), NEVER)
+        assert grids(solving) == [[one] for one in SOLUTION]
+
+    def test_what_took_its_time_is_not_tried_again(self) -> None:
+        class Slow(FakeSandbox):
+            def run(self, programs: Iterable[Program], deadline: Deadline) -> Iterator[tuple[int, Execution]]:
+                for index, program in enumerate(programs):
+                    self.ran.append(program)
+                    yield index, Execution(Fate.TIME, (), "wall clock, input 1")
+
+        sandbox = Slow()
+        solving = Solving(TASK, sandbox)
+        solving.feed([RIGHT, MIRROR], AS_IT_IS, NEVER)
+        assert len(sandbox.ran) == 2
+        assert solving.histogram() == Counter({"time": 2})
 
     def test_what_is_wrong_in_both_stays_what_it_was_in_the_first(self) -> None:
         # Columns first, the lines of every demonstration are too few for it.
