@@ -19,18 +19,20 @@ from solver.task import Query, Task, read_json
 
 
 class Channel(Enum):
-    """Where a candidate comes from."""
+    """Where a candidate comes from: the model itself, program search, or a program that a language model wrote
+    (induction, in the terms of Li et al. 2024)."""
 
     MODEL = "model"
     PROGRAM = "program"
+    INDUCTION = "induction"
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One proposed answer, in the task's own frame.
 
-    view: the view it was generated through (None for a program); logprob: natural log of the probability of the
-    whole answer under the model in that view. For the program channel, program: its text; cost: its description
+    view: the view it was generated through (None for a searched program); logprob: natural log of the probability of
+    the whole answer under the model in that view. For the program channel, program: its text; cost: its description
     length; perfect: whether it reproduces every demonstration; seconds: of the CPU, until it was found.
     """
 

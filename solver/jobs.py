@@ -60,6 +60,16 @@ class SearcherSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteJob:
+    """Have programs written for one task. ends: the moment (monotonic clock) by which it should be done; seed: decides
+    views and samples."""
+
+    task: Task
+    ends: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """The base is loaded."""
 

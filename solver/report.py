@@ -89,7 +89,7 @@ def judge(solutions: Solutions, run: Run, summary: Summary) -> Verdict:
     return Verdict(
         score(solutions, run.answers),
         score_candidates(solutions, summary),
-        {channel: score(solutions, run.alone(channel)) for channel in Channel if both},
+        {channel: score(solutions, run.alone(channel)) for channel in (Channel.MODEL, Channel.PROGRAM) if both},
         {branch: hits(solutions, run.answers, queries) for branch, queries in _by_branch(summary).items()},
     )
 

@@ -40,8 +40,8 @@ from solver.task import Task
 GRACE = 300.0
 """Seconds past its grant after which a worker counts as hung: one step of a large base takes minutes on a CPU."""
 
-SEARCH_GRACE = 10.0
-"""The same for a search, which looks at the clock all the time."""
+SEARCH_GRACE = 30.0
+"""The same for a search, which cannot be interrupted for some seconds at its end; more on a busy machine."""
 
 TICK = 1.0
 """Seconds between two looks at the clock when nothing happens."""
