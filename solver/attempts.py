@@ -31,9 +31,10 @@ class Channel(Enum):
 class Candidate:
     """One proposed answer, in the task's own frame.
 
-    view: the view it was generated through (None for a searched program); logprob: natural log of the probability of
-    the whole answer under the model in that view. For the program channel, program: its text; cost: its description
-    length; perfect: whether it reproduces every demonstration; seconds: of the CPU, until it was found.
+    view: the view it was generated through, None for a searched program; logprob: natural log of the probability of
+    the whole answer under the model in that view; score: mean of that over a fixed set of views, the same for all
+    scored candidates of a query, in nats. For programs, program: its text; cost: its description length;
+    perfect: whether it reproduces every demonstration; seconds: of the CPU, until a searched one was found.
     """
 
     query: Query
@@ -45,6 +46,7 @@ class Candidate:
     cost: float | None = None
     perfect: bool = False
     seconds: float | None = None
+    score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

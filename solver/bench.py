@@ -10,16 +10,20 @@ import multiprocessing
 import random
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from solver.augmentation import Dihedral, Transform, View, random_order
 from solver.budget import Deadline
-from solver.generation import greedy
+from solver.decoding import greedy
 from solver.grid import InputError
-from solver.model import Quantize, choose_device, load_base, peak_memory, save_random_llama
-from solver.profiles import LARGE_LORA, LARGE_TTT, NATIVE
+from solver.inference import Shown, show
+from solver.model import Base, Quantize, choose_device, load_base, peak_memory, save_random_llama
+from solver.profiles import LARGE_LORA, LARGE_TTT, NATIVE, Profile
 from solver.prompt import NATIVE_TOKENS
 from solver.task import Task
 from solver.ttt import Plan, train
@@ -76,11 +80,11 @@ class Measured:
     peak_memory: int
 
 
-def benchmark(
-    shape: str, device: str | None, quantize: str, task: Task, steps: int, views: int, say: Callable[[str], None]
-) -> Measured:
-    """Trains `steps` TTT steps on one task as a run would, then decodes 64 tokens of `views` views at once."""
-    place = choose_device(device)
+@contextmanager
+def random_base(
+    shape: str, place: torch.device, quantize: str, say: Callable[[str], None]
+) -> Iterator[tuple[Base, float]]:
+    """A loaded base of that shape, and the seconds that loading took; its files are deleted in the end."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         say(f"writing random weights of shape {shape}")
@@ -94,16 +98,28 @@ def benchmark(
         profile = replace(NATIVE, name=shape, folder=folder, lora=LARGE_LORA, ttt=LARGE_TTT, small=False)
         say("loading")
         began = time.monotonic()
-        base = load_base(profile, place, Quantize(quantize))
-        loaded = time.monotonic() - began
+        yield load_base(profile, place, Quantize(quantize)), time.monotonic() - began
+
+
+def shown_views(task: Task, profile: Profile, count: int) -> list[Shown]:
+    """So many views of a task, one dihedral after the other."""
+    rng = random.Random(0)
+    dihedrals = list(Dihedral)
+    views = [View(Transform(dihedrals[number % 8]), random_order(rng, len(task.train))) for number in range(count)]
+    return show(task, views, profile, lambda _: None)
+
+
+def benchmark(
+    shape: str, device: str | None, quantize: str, task: Task, steps: int, views: int, say: Callable[[str], None]
+) -> Measured:
+    """Trains `steps` TTT steps on one task as a run would, then decodes 64 tokens of `views` views at once."""
+    place = choose_device(device)
+    with random_base(shape, place, quantize, say) as (base, loaded):
+        profile = base.profile
         say(f"training {steps} steps of {profile.ttt.batch} sequences, LoRA rank {profile.lora.rank}")
         report = train(base, task, Plan(Deadline.never(), seed=0, steps=steps))
         say(f"decoding {views} views")
-        rng = random.Random(0)
-        count = len(task.train)
-        dihedrals = list(Dihedral)
-        shown = [View(Transform(dihedrals[number % 8]), random_order(rng, count)) for number in range(views)]
-        prompts = [profile.format.encode(view.episode(task, task.test_inputs[0])) for view in shown]
+        prompts = [one.prompts[0] for one in shown_views(task, profile, views)]
         with base.inference():
             _, timing = greedy(base, prompts, 64, Deadline.never())
         return Measured(

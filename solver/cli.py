@@ -13,23 +13,24 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
-from solver import evaluation, live, report, tune
+from solver import comparison, evaluation, live, report, standings, summary, tune
 from solver.attempts import check_submission, read_submission
 from solver.budget import parse_duration
+from solver.deciding import StopEarly
 from solver.grid import InputError
 from solver.journal import read_journal
 from solver.options import Parser, chosen_channels, complain, submission_parser
 from solver.places import Places, find_places, usable_memory, visible_gpus
-from solver.profiles import Profile, find_base
+from solver.profiles import Decode, Profile, attached_writers, find_base, find_writer
 from solver.records import finished_searches
-from solver.run_state import Settings
 from solver.runner import run
+from solver.settings import Settings
 from solver.task import SPLITS, Task, read_challenges, read_json, read_split, select
 
 SEARCH_MEMORY = 2 * 2**30
@@ -56,21 +57,33 @@ def submission(arguments: Sequence[str] | None = None) -> int:
 
 
 def _submit(options: argparse.Namespace, began: float) -> int:
-    channels = chosen_channels(options)
+    # On a CPU a base of 8B writes a program in minutes: there it joins in only when asked for.
+    channels = chosen_channels(options, bool(visible_gpus() and attached_writers()))
     places = find_places(options)
     tasks = select(_read_tasks(places), filter(None, options.task_ids.split(",")), places.limit)
-    profile = find_base(places.base) if "ttt" in channels else None
-    settings = _settings(options, places, profile, "search" in channels, began)
+    profile = _profile(options, places) if "ttt" in channels else None
+    writer = find_writer(options.programs_base) if "programs" in channels else None
+    settings = _settings(options, places, profile, writer, "search" in channels, began)
     solutions = _read_solutions(places, tasks)
     _check_writable(settings.output, settings.run_dir)
     _log_to(settings.run_dir)
     console = Console(soft_wrap=not sys.stdout.isatty())
     state = run(settings, tasks, live.Watch(console, solutions))
-    summary = report.summarise(state)
-    verdict = None if solutions is None else report.judge(solutions, state, summary)
-    report.show(console, summary, len(tasks), verdict)
+    summed_up = summary.summarise(state)
+    verdict = None if solutions is None else summary.judge(solutions, state, summed_up)
+    report.show(console, summed_up, len(tasks), verdict)
     console.print(f"wrote {settings.output}", highlight=False, markup=False)
     return 0
+
+
+def _profile(options: argparse.Namespace, places: Places) -> Profile:
+    """The base and how it is decoded."""
+    profile, threshold = find_base(places.base), options.decode_threshold
+    if threshold is None:
+        return profile
+    if options.decode != Decode.DFS.value or not 0 < threshold < 1:
+        raise InputError(f"--decode-threshold {threshold}: takes a probability between 0 and 1, with --decode dfs")
+    return replace(profile, decoding=replace(profile.decoding, threshold=threshold))
 
 
 def _read_tasks(places: Places) -> tuple[Task, ...]:
@@ -97,7 +110,12 @@ def _read_solutions(places: Places, tasks: Sequence[Task]) -> evaluation.Solutio
 
 
 def _settings(
-    options: argparse.Namespace, places: Places, profile: Profile | None, search: bool, began: float
+    options: argparse.Namespace,
+    places: Places,
+    profile: Profile | None,
+    writer: Path | None,
+    search: bool,
+    began: float,
 ) -> Settings:
     for name in ("workers", "ttt_steps", "passes"):
         value = getattr(options, name)
@@ -105,13 +123,14 @@ def _settings(
             raise InputError(f"--{name.replace('_', '-')} {value}: is too small")
     if options.resume and options.run_dir is None:
         raise InputError("--resume: needs the --run-dir of the run to go on with")
-    devices, threads = _devices(options, profile)
+    devices, threads = _devices(options, profile, writer)
     cap = options.search_seconds
     searchers = _searchers(options, devices) if search else 0
     return Settings(
         output=options.output,
         run_dir=options.run_dir or Path("runs") / datetime.now(UTC).strftime("%Y%m%d-%H%M%S"),
         profile=profile,
+        writer=writer,
         budget=parse_duration(places.budget),
         began=began,
         devices=devices,
@@ -120,7 +139,9 @@ def _settings(
         search_seconds=None if cap is None else parse_duration(cap, "--search-seconds"),
         search_memory=min(SEARCH_MEMORY, usable_memory() // 2 // max(1, searchers)),
         quantize=options.quantize,
+        decode=Decode(options.decode),
         vote=options.vote,
+        stop_early=StopEarly(options.stop_early),
         ttt=not options.no_ttt,
         ttt_steps=options.ttt_steps,
         # An exact number of steps asks for a repeatable run: one pass, however long there is.
@@ -130,9 +151,11 @@ def _settings(
     )
 
 
-def _devices(options: argparse.Namespace, profile: Profile | None) -> tuple[tuple[str | None, ...], int]:
+def _devices(
+    options: argparse.Namespace, profile: Profile | None, writer: Path | None
+) -> tuple[tuple[str | None, ...], int]:
     """One device name per worker that needs one, and the threads of each."""
-    if profile is None:
+    if profile is None and writer is None:
         return (), 0
     gpus = [] if options.device else visible_gpus()
     if gpus:
@@ -143,7 +166,8 @@ def _devices(options: argparse.Namespace, profile: Profile | None) -> tuple[tupl
         return (device,) * (options.workers or 1), 0
     cores = len(os.sched_getaffinity(0))
     # A small base gains nothing from more threads per step; a large one needs them all, and has one copy in memory.
-    workers = options.workers or (cores if profile.small else 1)
+    small = profile is not None and profile.small and writer is None
+    workers = options.workers or (cores if small else 1)
     return (device,) * workers, max(1, cores // workers)
 
 
@@ -206,6 +230,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bench.add_argument("--task-id", default="0ca9ddb6", help="a task of arc1-training")
     bench.add_argument("--steps", type=int, default=4)
     bench.add_argument("--views", type=int, default=8)
+    bench.add_argument(
+        "--scoring", action="store_true", help="what the prompts' cache saves when candidates are scored"
+    )
+    bench.add_argument("--candidates", type=int, default=4, help="with --scoring")
     bench.add_argument("--json", action="store_true", help="print one JSON object")
     tuning = commands.add_parser("tune", help="what a finished run would have scored with fewer seconds")
     tuning.add_argument("run_dir", type=Path, help="the --run-dir of a run with the search channel")
@@ -213,6 +241,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     truth.add_argument("--solutions", type=Path)
     truth.add_argument("--split", choices=SPLITS)
     tuning.add_argument("--plot", type=Path, help="also draw the curve to this file (.png, .svg, .pdf)")
+    comparing = commands.add_parser("compare-decoding", help="every way to decode and to choose, on the same adapters")
+    _add_task_source(comparing)
+    comparison.add_options(comparing)
     options = parser.parse_args(arguments)
     handlers = {
         "validate": _validate,
@@ -221,6 +252,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "make-tasks": _make_tasks,
         "bench": _bench,
         "tune": _tune,
+        "compare-decoding": _compare,
     }
     return guarded(lambda: handlers[options.command](options))
 
@@ -285,18 +317,16 @@ def _add_train_base(parser: argparse.ArgumentParser) -> None:
 
 def _bench(options: argparse.Namespace) -> int:
     from solver.bench import benchmark
+    from solver.bench_scoring import benchmark_scoring
     from solver.model import quiet_libraries
 
     quiet_libraries()
     (task,) = select(read_split("arc1-training"), [options.task_id])
-    measured = benchmark(
-        options.shape,
-        options.device,
-        options.quantize,
-        task,
-        options.steps,
-        options.views,
-        lambda text: print(text, file=sys.stderr, flush=True),
+    place = options.shape, options.device, options.quantize, task
+    measured = (
+        benchmark_scoring(*place, options.candidates, options.views, _say)
+        if options.scoring
+        else benchmark(*place, options.steps, options.views, _say)
     )
     values = {field.name: getattr(measured, field.name) for field in fields(measured)}
     if options.json:
@@ -307,6 +337,11 @@ def _bench(options: argparse.Namespace) -> int:
     return 0
 
 
+def _say(text: str) -> None:
+    """Progress, which is not part of what is printed."""
+    print(text, file=sys.stderr, flush=True)
+
+
 def _tune(options: argparse.Namespace) -> int:
     searches = [*finished_searches(read_journal(options.run_dir / "journal.jsonl")).values()]
     points = tune.curve(searches, _solutions(options))
@@ -314,6 +349,26 @@ def _tune(options: argparse.Namespace) -> int:
     if options.plot:
         tune.plot(points, len(searches), options.plot)
     return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    every = read_split(options.split) if options.split else read_challenges(options.challenges)
+    tasks = select(every, filter(None, options.task_ids.split(",")), options.limit)
+    entries = comparison.compare(options, comparison.chosen_profile(options), tasks, _say)
+    # Only now that all is measured.
+    truth = None
+    if options.solutions or options.split:
+        whole = evaluation.read_solutions(options.solutions) if options.solutions else _solutions(options)
+        truth = evaluation.restrict(whole, [task.id for task in tasks])
+    found = standings.summary(entries, {task.id: task for task in tasks}, truth)
+    if options.json:
+        print(json.dumps(found))
+    else:
+        console = Console(width=max(Console().width, 120))
+        for table in standings.tables(len(entries), found):
+            console.print(table)
+    # In fp32 there is no rounding that could excuse other answers.
+    return 1 if options.dtype == "float32" and any(row["differ"] for row in found["speeds"]) else 0
 
 
 def _make_tasks(options: argparse.Namespace) -> int:

@@ -6,24 +6,28 @@ Knows nothing of what they are told or of what they answer.
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
-from solver.jobs import SearcherSettings, WorkerSettings
+from solver.jobs import SearcherSettings, WorkerSettings, WriterSettings
 from solver.scheduler import Grant, Scheduler
 
 LIVES = 3
 """How often one worker is started again after it died."""
 
 
+AnySettings = WorkerSettings | SearcherSettings | WriterSettings
+"""What a process of one of the kinds is started with."""
+
+
 @dataclass(slots=True)
 class Seat:
     """One worker's place: its process, its pipe, and what it is doing."""
 
-    settings: WorkerSettings | SearcherSettings
+    settings: AnySettings
     process: SpawnProcess
     pipe: Connection
     ready: bool = False
@@ -43,7 +47,7 @@ class Crew:
     name: str
     entry: Callable[[Any, Connection], None]
     scheduler: Scheduler
-    vacant: list[WorkerSettings | SearcherSettings]
+    vacant: list[AnySettings]
     grace: float
     seats: list[Seat] = field(default_factory=list)
     ready: bool = False
@@ -60,12 +64,18 @@ class Crew:
         """Whether its work is worth waiting for."""
         return self.busy() or (self.size() > 0 and not self.scheduler.exhausted(now))
 
-    def start(self, count: int) -> None:
-        """Starts up to so many of those that are still to be started."""
-        for _ in range(min(count, len(self.vacant))):
-            self.seat(self.vacant.pop(0))
+    def numbers(self) -> set[int]:
+        """Of workers that live, or that are still to be started."""
+        return {one.number for one in (*self.vacant, *(seat.settings for seat in self.seats))}
 
-    def seat(self, settings: WorkerSettings | SearcherSettings, deaths: int = 0) -> None:
+    def start(self, count: int, held: Collection[int] = ()) -> None:
+        """Starts up to so many of those that are still to be started. held: numbers of those that have no place yet."""
+        free = [settings for settings in self.vacant if settings.number not in held]
+        for settings in free[: max(0, count)]:
+            self.vacant.remove(settings)
+            self.seat(settings)
+
+    def seat(self, settings: AnySettings, deaths: int = 0) -> None:
         """Starts one process."""
         # spawn, not fork: a forked child cannot use CUDA, and would inherit this process's journal.
         context = multiprocessing.get_context("spawn")

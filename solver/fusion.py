@@ -1,5 +1,7 @@
 """Fusion: the model's candidates and the programs' answers become two attempts per test input.
 
+Programs that were searched for and those that a language model wrote are one side: their lengths are on one scale, on
+which an answer's weight halves with every unit.
 Pure. Knows what programs promise (all demonstrations reproduced, how long they are), not how they are found.
 """
 
@@ -28,6 +30,9 @@ MARGIN = 3.0
 """A program longer than the shortest by this much (an eighth of its weight) does not speak against it: among so many
 programs there is always one that fits by accident."""
 
+RANK = {channel: rank for rank, channel in enumerate(Channel)}
+"""The order of the channels: searched programs before written ones of the same weight."""
+
 
 class Branch(Enum):
     """Which rule decided the attempts of a test input."""
@@ -54,44 +59,65 @@ class Fused:
 
 
 def fuse(task: Task, candidates: Sequence[Candidate], vote: Vote) -> tuple[Fused, ...]:
-    """The attempts for every test input, from candidates of both channels; programs' come the best first.
+    """The attempts for every test input, from candidates of all channels; each channel's programs come the best first.
 
     There is no doubt where a program is unique or where one that reproduces every demonstration says what the model
     says; elsewhere it is the share of the model's views that say something else than most do.
     """
     sure = unique(task, candidates)
+    # How the channels' candidates are mixed must not show where programs are equally good.
+    ordered = sorted(candidates, key=lambda one: RANK[one.channel])
     return tuple(
-        _fuse(task, query, [one for one in candidates if one.query == query], vote, sure) for query in task.queries()
+        _fuse(task, query, [one for one in ordered if one.query == query], vote, sure) for query in task.queries()
     )
 
 
 def unique(task: Task, candidates: Sequence[Candidate]) -> bool:
     """Whether programs reproduce every demonstration and all that do agree on every test input.
 
-    Those are asked that are shorter than the shortest plus MARGIN.
+    Those are asked whose answer to the test input is shorter than the shortest plus MARGIN.
     """
-    lengths = [one.cost for one in candidates if one.perfect and one.cost is not None]
-    limit = min(lengths, default=math.inf) + MARGIN
-    asked = [one for one in candidates if one.cost is None or one.cost < limit]
-    answers = [_perfect(asked, query) for query in task.queries()]
-    return all(len(grids) == 1 for grids in answers)
+    return all(len(_believed(candidates, query)) == 1 for query in task.queries())
+
+
+def _believed(candidates: Sequence[Candidate], query: Query) -> frozenset[Grid]:
+    """What is said to a query by programs that reproduce every demonstration and are about as short as the shortest."""
+    limit = _shortest(candidates, query) + MARGIN
+    perfect = [one for one in candidates if one.query == query and one.perfect]
+    return frozenset(one.grid for one in perfect if one.cost is None or one.cost < limit)
+
+
+def _shortest(candidates: Sequence[Candidate], query: Query) -> float:
+    """The least length among programs that reproduce every demonstration and answer a query; infinite if none has one.
+
+    Written programs have another length for each test input: that of all votes for their answer to it.
+    """
+    lengths = [one.cost for one in candidates if one.query == query and one.perfect and one.cost is not None]
+    return min(lengths, default=math.inf)
 
 
 def settled(task: Task, candidates: Sequence[Candidate]) -> bool:
-    """Whether a unique program is so short that the model hardly has to be asked."""
-    costs = [one.cost for one in candidates if one.perfect and one.cost is not None]
-    return unique(task, candidates) and min(costs, default=math.inf) <= SHORT
+    """Whether unique programs are so short that the model hardly has to be asked."""
+    return unique(task, candidates) and all(_shortest(candidates, query) <= SHORT for query in task.queries())
 
 
 def _perfect(candidates: Sequence[Candidate], query: Query) -> tuple[Grid, ...]:
-    """The distinct answers to a query of programs that reproduce every demonstration, the best first."""
-    return tuple(dict.fromkeys(one.grid for one in candidates if one.query == query and one.perfect))
+    """The distinct answers to a query of programs that reproduce every demonstration, the best first.
+
+    An answer weighs 2^-length of its shortest program, and what programs of another channel give it is added.
+    """
+    weights: dict[Grid, dict[Channel, float]] = {}
+    for one in candidates:
+        if one.query == query and one.perfect:
+            known = weights.setdefault(one.grid, {})
+            known[one.channel] = max(known.get(one.channel, 0.0), 2.0 ** -(one.cost or 0.0))
+    return tuple(sorted(weights, key=lambda grid: -math.fsum(weights[grid].values())))
 
 
 def _fuse(task: Task, query: Query, candidates: Sequence[Candidate], vote: Vote, sure: bool) -> Fused:
     model = [one for one in candidates if one.channel is Channel.MODEL]
     perfect = _perfect(candidates, query)
-    programs = tuple(dict.fromkeys((*perfect, *(one.grid for one in candidates if one.channel is Channel.PROGRAM))))
+    programs = tuple(dict.fromkeys((*perfect, *(one.grid for one in candidates if one.channel is not Channel.MODEL))))
     ranking = vote(model)
     branch = _branch(ranking, programs, perfect, sure)
     predictions = [one.grid for one in model]

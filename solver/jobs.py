@@ -10,17 +10,33 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from solver.attempts import Candidate
-from solver.profiles import Profile
-from solver.task import Task
+from solver.deciding import StopEarly
+from solver.grid import Grid
+from solver.profiles import Decode, Profile
+from solver.task import Query, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How views are decoded, what is made of them (vote: its name in `settings.VOTES`), and when some are left out."""
+
+    decode: Decode = Decode.GREEDY
+    vote: str = "hierarchical"
+    stop: StopEarly = StopEarly.EXACT
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """Work on one task. ends: the moment (monotonic clock) by which it should be done; steps: exact number of TTT
-    steps (None: as many as the time allows); seed: decides examples and views; number: which pass over the task."""
+    steps (None: as many as the time allows); seed: decides examples and views; number: which pass over the task.
+
+    known: candidates of all channels that were there before, to be voted on together with what is found: earlier
+    passes' and programs' answers, which also serve as drafts; closed: whether programs have said all they will.
+    """
 
     task: Task
     ends: float
@@ -28,6 +44,9 @@ class Job:
     ttt: bool = True
     steps: int | None = None
     number: int = 0
+    manner: Manner = Manner()
+    known: tuple[Candidate, ...] = ()
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +89,19 @@ class WriteJob:
 
 
 @dataclass(frozen=True, slots=True)
+class WriterSettings:
+    """What a process that writes programs is started with. folder: the base; device: None for the best there is;
+    threads: 0 for the library's choice; runners: processes that run the programs."""
+
+    number: int
+    folder: Path
+    device: str | None
+    quantize: str
+    threads: int
+    runners: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """The base is loaded."""
 
@@ -107,14 +139,26 @@ class Partial:
 
 
 @dataclass(frozen=True, slots=True)
+class Rated:
+    """Scores of some queries' candidates, those of earlier passes included; all that these queries' candidates had
+    before no longer counts, since it came from other views."""
+
+    worker: int
+    task_id: str
+    scores: dict[Query, dict[Grid, float]]
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
-    """A job's end. error: what was caught, if anything; the candidates were sent before."""
+    """A job's end. views, planned_views, saved_views: decoded, intended, and left out because nothing hung on them;
+    decoding: counts; error: what was caught, if anything; the candidates were sent before."""
 
     worker: int
     task_id: str
     views: int = 0
     planned_views: int = 0
-    unparsed: int = 0
+    saved_views: int = 0
+    decoding: dict[str, int] = field(default_factory=dict)
     ttt: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     peak_memory: int = 0
@@ -142,7 +186,41 @@ class Searched:
     error: str | None = None
 
 
-Message = Ready | Warm | Unusable | Partial | Finished | Searched
+@dataclass(frozen=True, slots=True)
+class Armed:
+    """The base that writes programs is loaded and the sandbox stands. protections: those that are active here."""
+
+    worker: int
+    device: str
+    dtype: str
+    quantize: str
+    seconds: float
+    protections: tuple[str, ...]
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Wrote:
+    """The end of a `WriteJob`. stop: why sampling ended; late: whether the time was over before there was a text;
+    sampled: texts; programs: distinct ones that were run; perfect: those that reproduce every demonstration;
+    fates: what became of the texts; error: what was caught, if anything."""
+
+    worker: int
+    task_id: str
+    candidates: tuple[Candidate, ...] = ()
+    stop: str | None = None
+    late: bool = False
+    sampled: int = 0
+    programs: int = 0
+    perfect: int = 0
+    fates: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    peak_memory: int = 0
+    error: str | None = None
+
+
+Message = Ready | Warm | Armed | Unusable | Partial | Rated | Finished | Searched | Wrote
 
 
 def enter(settings: WorkerSettings, pipe: Connection) -> None:
@@ -157,6 +235,14 @@ def enter_search(settings: SearcherSettings, pipe: Connection) -> None:
     """A search worker process's entry: the search is imported here, torch nowhere."""
     die_with_parent()
     from solver.searcher import work
+
+    work(settings, pipe)
+
+
+def enter_writing(settings: WriterSettings, pipe: Connection) -> None:
+    """The entry of a process that writes programs: torch is imported here, in the child."""
+    die_with_parent()
+    from solver.writer import work
 
     work(settings, pipe)
 

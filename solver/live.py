@@ -39,6 +39,8 @@ class Watch:
             parts += [f"base {settings.profile.name}", f"{len(settings.devices)} worker(s)"]
         if settings.searchers:
             parts.append(f"{settings.searchers} search worker(s)")
+        if settings.writer:
+            parts.append(f"programs by {settings.writer.name}")
         parts += [
             f"budget {format_duration(settings.budget)}",
             f"seed {settings.seed}; run directory {settings.run_dir}",
@@ -46,6 +48,7 @@ class Watch:
         self.console.print(", ".join(parts), highlight=False, markup=False)
         if run.reached():
             searched = f", {len(run.searches)} were searched" if settings.searchers else ""
+            searched += f", {len(run.inductions)} have programs" if settings.writer else ""
             text = f"resumed: {len(run.records)} tasks were finished before{searched}"
             self.console.print(text, highlight=False, markup=False)
         if self.console.is_terminal:
@@ -73,13 +76,17 @@ class Watch:
         parts = [f"{done}/{len(run.tasks)} tasks"] if settings.profile is not None else []
         if settings.searchers:
             parts.append(f"{len(run.searches)}/{len(run.tasks)} searched")
+        if settings.writer:
+            parts.append(f"{len(run.inductions)}/{len(run.tasks)} with programs")
         parts.append(f"{format_duration(run.left())} left")
         if further := sum(record.pass_number > 0 for record in run.records.values()):
             parts.append(f"{further} further passes")
-        searching = run.searching.running
+        searching, writing = run.searching.running, run.inducing.running
         if searching:
             parts.append(f"searching {_named(searching)}")
-        if scheduler.running or not searching:
+        if writing:
+            parts.append(f"writing for {_named(writing)}")
+        if scheduler.running or not (searching or writing):
             parts.append(f"now {_named(scheduler.running) or 'starting'}")
         if self.solutions is not None and (reached := run.reached()):
             scores = score(restrict(self.solutions, reached), run.answers)

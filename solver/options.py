@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from solver.deciding import StopEarly
 from solver.grid import InputError
-from solver.run_state import CHANNELS, VOTES
+from solver.profiles import Decode
+from solver.settings import CHANNELS, VOTES
 from solver.task import SPLITS
 
 
@@ -44,9 +46,10 @@ def submission_parser() -> argparse.ArgumentParser:
     parser.add_argument("--task-ids", default="", help="comma-separated ids")
     parser.add_argument(
         "--channels",
-        default=",".join(CHANNELS),
-        help="ttt: the model, trained on each task; search: programs that reproduce the demonstrations (default: both)",
+        help="ttt: the model, trained on each task; search: short programs that reproduce the demonstrations; "
+        "programs: those that a language model writes (default: ttt,search, and programs with a base and GPUs)",
     )
+    parser.add_argument("--programs-base", help="a folder with the base that writes programs, in transformers' layout")
     parser.add_argument(
         "--search-seconds",
         help="most seconds of search per task (default 30s; 300s where it runs beside a GPU or alone)",
@@ -60,14 +63,38 @@ def submission_parser() -> argparse.ArgumentParser:
     parser.add_argument("--ttt-steps", type=int, help="exactly so many steps per task (default: what the time allows)")
     parser.add_argument("--passes", type=int, default=4, help="most visits to a task while time remains")
     parser.add_argument("--quantize", choices=("nf4", "none"), default="nf4")
-    parser.add_argument("--vote", choices=tuple(VOTES), default="hierarchical")
+    parser.add_argument(
+        "--decode",
+        choices=[one.value for one in Decode],
+        default=Decode.GREEDY.value,
+        help="what each view gives: its most probable answer; all probable ones, by depth-first search; or samples",
+    )
+    parser.add_argument(
+        "--decode-threshold", type=float, help="probability of an answer that a depth-first search looks for"
+    )
+    parser.add_argument(
+        "--vote",
+        choices=tuple(VOTES),
+        default="hierarchical",
+        help="by counts, in two levels or one; or by how probable all views hold a candidate (product of experts)",
+    )
+    parser.add_argument(
+        "--stop-early",
+        choices=[one.value for one in StopEarly],
+        default=StopEarly.EXACT.value,
+        help="leave out views that cannot change the attempts (exact), or hardly the model's first answer (likely)",
+    )
     return parser
 
 
-def chosen_channels(options: argparse.Namespace) -> frozenset[str]:
-    """What is to answer: some of `CHANNELS`."""
+def chosen_channels(options: argparse.Namespace, writers: bool) -> frozenset[str]:
+    """What is to answer: some of `CHANNELS`. writers: whether a base that writes programs is attached."""
+    if options.channels is None:
+        return frozenset(CHANNELS if writers or options.programs_base is not None else CHANNELS[:2])
     names = frozenset(name.strip() for name in options.channels.split(","))
     for name in sorted(names - frozenset(CHANNELS)):
         what = f"{name} is not one" if name else "a name is empty"
         raise InputError(f"--channels {options.channels}: {what}; choose from {', '.join(CHANNELS)}")
+    if options.programs_base is not None and "programs" not in names:
+        raise InputError(f"--programs-base: is of no use with --channels {options.channels}")
     return names

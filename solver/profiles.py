@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,37 @@ class TttSettings:
     patience: int = 8
 
 
+class Decode(Enum):
+    """What becomes of one view: its most probable answer, that and all probable ones, or samples."""
+
+    GREEDY = "greedy"
+    DFS = "dfs"
+    SAMPLE = "sample"
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeSettings:
+    """How views are decoded and candidates scored.
+
+    threshold: a depth-first search finds the answers with at least this probability (Franzen et al. 2025, section 3.3,
+    use about a tenth: lower ones cost time and seldom bring the right answer); samples: per view; temperature, top_p:
+    of samples (0.7 as in Wang et al. 2022, "Self-Consistency Improves Chain of Thought Reasoning in Language Models",
+    section 3.1; 0.95 as in Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration", section 5);
+    scored: most candidates of a test input that are scored. Raises ValueError for what none of them can be.
+    """
+
+    threshold: float = 0.1
+    samples: int = 4
+    temperature: float = 0.7
+    top_p: float = 0.95
+    scored: int = 16
+
+    def __post_init__(self) -> None:
+        possible = 0 < self.threshold < 1 and self.samples > 0 and self.temperature >= 0 and self.scored > 0
+        if not (possible and 0 < self.top_p <= 1):
+            raise ValueError(f"nothing can be decoded so: {self}")
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """A base: how to talk to it and how to train it.
@@ -56,7 +88,7 @@ class Profile:
     folder: its files, in transformers' layout; context: longest sequence in tokens, answer included;
     permute_black: whether colour 0 took part in the base's colour permutations;
     orders: shuffled demonstration orders per dihedral view at inference;
-    decode_tokens: prompt and answer tokens decoded at once, over all views of a batch;
+    decode_tokens: prompt and answer tokens decoded at once, over all views of a batch; decoding: how;
     small: the whole base fits the processor's cache many times over, so that one process per core and LoRA folded
     into dense weights are fastest.
     """
@@ -71,6 +103,7 @@ class Profile:
     orders: int = 2
     decode_tokens: int = 32768
     small: bool = False
+    decoding: DecodeSettings = field(default_factory=DecodeSettings)
 
 
 NATIVE_FOLDER = Path(__file__).parent / "base" / "native"
@@ -118,6 +151,51 @@ def attached_bases(root: Path = KAGGLE_INPUT) -> list[Path]:
             continue
         found.append(config.parent)
     return found
+
+
+INDUCTION_BASE = "barc0/Llama-3.1-ARC-Potpourri-Induction-8B"
+"""The public checkpoint that writes programs; its folder is known by the word below."""
+
+INDUCTION_WORD = "induction"
+
+
+def find_writer(name: str | None, root: Path = KAGGLE_INPUT) -> Path:
+    """The folder of the base that writes programs: the one named, or one that is attached. Raises `InputError`."""
+    if name is not None:
+        if not Path(name).is_dir():
+            raise InputError(f"--programs-base {name}: is not a folder")
+        check_text_base(Path(name))
+        return Path(name)
+    attached = attached_writers(root)
+    if not attached:
+        raise InputError(
+            f"--channels programs: no base that writes programs is attached; add {INDUCTION_BASE} (config.json, "
+            f"tokenizer.json, *.safetensors) to the notebook as a model or dataset, so that it lies under {root}, or "
+            "name its folder with --programs-base"
+        )
+    return attached[0]
+
+
+def attached_writers(root: Path = KAGGLE_INPUT) -> list[Path]:
+    """Folders under `root` that hold a base whose path says that it writes programs, in a stable order."""
+    if not root.is_dir():
+        return []
+    found = []
+    for config in sorted(root.glob("**/config.json")):
+        if INDUCTION_WORD not in str(config.parent.relative_to(root)).lower():
+            continue
+        try:
+            check_text_base(config.parent)
+        except InputError:
+            continue
+        found.append(config.parent)
+    return found
+
+
+def check_text_base(folder: Path) -> None:
+    """Raises `InputError` naming the file of a text base that is missing or broken."""
+    check_files(folder)
+    _vocabulary(folder)
 
 
 def inspect_base(folder: Path) -> Profile:

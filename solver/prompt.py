@@ -46,6 +46,10 @@ class Decoding(Protocol):
         """Takes the chosen tokens [B]; returns their positions [B]."""
         ...
 
+    def select(self, rows: Ids) -> None:
+        """Goes on with these rows alone, in this order."""
+        ...
+
 
 class Format(Protocol):
     """How a family of bases writes an episode."""
@@ -84,6 +88,22 @@ class Format(Protocol):
 
     def decoding(self, last_positions: Ids) -> Decoding:
         """Starts a batch of answers after prompts whose last tokens have these positions [B]."""
+        ...
+
+    def legal_along(self, ids: Ids, start: int = 0) -> Mask:
+        """[T + 1 - start, vocabulary], True where a token may follow the first `start`, `start + 1`, ..., T of one
+        answer's tokens [T], as in `Decoding.legal`.
+
+        Nothing may follow a token that was not legal itself; the first `start` are taken to be.
+        """
+        ...
+
+    def positions_along(self, last_position: int, ids: Ids, start: int = 0) -> Ids:
+        """Positions [T - start] of one answer's tokens [T] from number `start` on, after a prompt whose last token has
+        position `last_position`.
+
+        As `Decoding.advance` gives them; those of tokens that are not legal may be any.
+        """
         ...
 
 
@@ -180,10 +200,53 @@ class NativeFormat:
     def decoding(self, last_positions: Ids) -> Decoding:
         return NativeDecoding(last_positions, self.geometric)
 
+    def legal_along(self, ids: Ids, start: int = 0) -> Mask:
+        places = np.arange(start, len(ids) + 1)
+        line_ends = np.flatnonzero((ids == ROW) | (ids == END))
+        rows = np.searchsorted(line_ends, places)
+        column = places - np.concatenate([[0], line_ends + 1])[rows]
+        width = np.where(rows > 0, line_ends[:1].sum(), -1)
+        legal = _legal(rows, column, width, places > _first(ids == END))
+        new = ids[start:]
+        known = (new >= 0) & (new < len(NATIVE_TOKENS))
+        allowed = known & legal[np.arange(len(new)), np.where(known, new, 0)]
+        legal[1:] &= np.logical_and.accumulate(allowed)[:, None]
+        return legal
+
+    def positions_along(self, last_position: int, ids: Ids, start: int = 0) -> Ids:
+        # An answer that has ended stays where it ended.
+        places = np.minimum(np.arange(start, len(ids)), _first(ids == END))
+        if not self.geometric:
+            return last_position + 1 + places
+        line_ends = np.flatnonzero((ids == ROW) | (ids == END))
+        rows = np.searchsorted(line_ends, places, side="right")
+        # The prompt's last token is the first column of the first row.
+        column = places - np.concatenate([[-1], line_ends])[rows]
+        positions: Ids = np.where(rows > 0, (last_position // ROW_STRIDE + rows) * ROW_STRIDE, last_position) + column
+        return positions
+
+
+def _first(found: Mask) -> int:
+    """The first place where there is something, or else the number of places."""
+    return int(found.argmax()) if found.any() else len(found)
+
 
 def _span(grid: Grid) -> int:
     """Tokens of a grid: its cells and one marker per row (an answer: one separator per row, the last is `<end>`)."""
     return grid.height * (grid.width + 1)
+
+
+def _legal(row: Ids, column: Ids, width: Ids, ended: Mask) -> Mask:
+    """[N, vocabulary], what may follow in each of N states [N]; width: -1 while the first row is written."""
+    legal = np.zeros((len(row), len(NATIVE_TOKENS)), dtype=np.bool_)
+    limit = np.where(width < 0, MAX_SIDE, width)
+    legal[:, :COLOURS] = (column < limit)[:, None]
+    row_done = np.where(width < 0, column > 0, column == width)
+    legal[:, END] = row_done
+    legal[:, ROW] = row_done & (row + 1 < MAX_SIDE)
+    legal[ended] = False
+    legal[ended, PAD] = True
+    return legal
 
 
 class NativeDecoding:
@@ -198,15 +261,7 @@ class NativeDecoding:
         self._ended = np.zeros(len(self._row), dtype=np.bool_)
 
     def legal(self) -> Mask:
-        legal = np.zeros((len(self._row), len(NATIVE_TOKENS)), dtype=np.bool_)
-        limit = np.where(self._width < 0, MAX_SIDE, self._width)
-        legal[:, :COLOURS] = (self._column < limit)[:, None]
-        row_done = np.where(self._width < 0, self._column > 0, self._column == self._width)
-        legal[:, END] = row_done
-        legal[:, ROW] = row_done & (self._row + 1 < MAX_SIDE)
-        legal[self._ended] = False
-        legal[self._ended, PAD] = True
-        return legal
+        return _legal(self._row, self._column, self._width, self._ended)
 
     def advance(self, tokens: Ids) -> Ids:
         new_row = (tokens == ROW) | (tokens == END)
@@ -219,6 +274,10 @@ class NativeDecoding:
             following = np.where(new_row, (self._positions // ROW_STRIDE + 1) * ROW_STRIDE, following)
         self._positions = np.where(tokens == PAD, self._positions, following)
         return self._positions
+
+    def select(self, rows: Ids) -> None:
+        self._positions, self._ended = self._positions[rows], self._ended[rows]
+        self._row, self._column, self._width = self._row[rows], self._column[rows], self._width[rows]
 
 
 def fit_context(fmt: Format, episode: Episode, limit: int, answer_room: int = 0) -> Episode | None:

@@ -1,7 +1,7 @@
 """What a run remembers of each task, and how it is written down: candidates, attempts, an account of the work.
 
-Two kinds of records, one per channel; both end with the attempts that all that was known then gave. Knows nothing of
-how candidates are made, nor of files.
+Three kinds of records, one per channel; each ends with the attempts that all that was known then gave. Knows nothing
+of how candidates are made, nor of files.
 """
 
 from __future__ import annotations
@@ -11,13 +11,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from solver.attempts import Attempts, Candidate, Channel
-from solver.augmentation import Dihedral, Transform, View
+from solver.attempts import Attempts, Candidate
+from solver.encoding import Json, attempts_from_json, attempts_to_json, candidate_from_json, candidate_to_json
 from solver.fusion import Branch
-from solver.grid import Grid, InputError
-from solver.task import Query
-
-Json = dict[str, Any]
+from solver.grid import InputError
 
 TASK_EVENT = "task"
 """The event that records what the model did on a task: `journal.append(TASK_EVENT, **record.to_json())`."""
@@ -25,68 +22,8 @@ TASK_EVENT = "task"
 SEARCH_EVENT = "search"
 """The event that records the search on a task, in the same way."""
 
-
-def grid_to_json(grid: Grid) -> list[str]:
-    """Rows as strings of digits."""
-    return ["".join(map(str, row)) for row in grid.rows]
-
-
-def grid_from_json(value: list[str]) -> Grid:
-    return Grid(tuple(tuple(map(int, row)) for row in value))
-
-
-def transform_to_json(transform: Transform) -> Json:
-    return {"dihedral": transform.dihedral.name, "colours": "".join(map(str, transform.colours))}
-
-
-def transform_from_json(value: Json) -> Transform:
-    return Transform(Dihedral[value["dihedral"]], tuple(map(int, value["colours"])))
-
-
-def view_to_json(view: View) -> Json:
-    return {**transform_to_json(view.transform), "order": list(view.order)}
-
-
-def view_from_json(value: Json) -> View:
-    return View(transform_from_json(value), tuple(value["order"]))
-
-
-def candidate_to_json(candidate: Candidate) -> Json:
-    """All but the task's id, which stands once in its record."""
-    content = {
-        "index": candidate.query.index,
-        "grid": grid_to_json(candidate.grid),
-        "channel": candidate.channel.value,
-        "view": candidate.view and view_to_json(candidate.view),
-        "logprob": candidate.logprob,
-        "program": candidate.program,
-        "cost": candidate.cost,
-        "perfect": candidate.perfect or None,
-        "seconds": candidate.seconds,
-    }
-    return {key: value for key, value in content.items() if value is not None}
-
-
-def candidate_from_json(task_id: str, value: Json) -> Candidate:
-    return Candidate(
-        Query(task_id, value["index"]),
-        grid_from_json(value["grid"]),
-        Channel(value["channel"]),
-        view_from_json(value["view"]) if "view" in value else None,
-        value.get("logprob"),
-        value.get("program"),
-        value.get("cost"),
-        value.get("perfect", False),
-        value.get("seconds"),
-    )
-
-
-def attempts_to_json(attempts: Iterable[Attempts]) -> list[list[list[str]]]:
-    return [[grid_to_json(one.first), grid_to_json(one.second)] for one in attempts]
-
-
-def attempts_from_json(value: list[list[list[str]]]) -> tuple[Attempts, ...]:
-    return tuple(Attempts(grid_from_json(one), grid_from_json(two)) for one, two in value)
+INDUCTION_EVENT = "programs"
+"""The event that records the programs a language model wrote for a task."""
 
 
 def _check_strangers(task_id: str, candidates: Iterable[Candidate]) -> None:
@@ -112,11 +49,13 @@ class TaskRecord:
     candidates: tuple[Candidate, ...] = ()
     """The model's, for all the task's queries, in the order they were found."""
     attempts: tuple[Attempts, ...] = ()
-    """One per test input, from what both channels had."""
+    """One per test input, from what all channels had."""
     branches: tuple[Branch, ...] = ()
     """One per test input: how they came about."""
     ttt: Json = field(default_factory=dict)
     """`planned` and `executed` steps, why it stopped (`stop`), `losses`, `events` such as a halved batch."""
+    decoding: Json = field(default_factory=dict)
+    """Counts: `views` decoded, `planned` and `saved`, forward `passes`, tokens of drafts `drafted` and `accepted`."""
     seconds: dict[str, float] = field(default_factory=dict)
     """By stage."""
     peak_memory: int = 0
@@ -133,6 +72,7 @@ class TaskRecord:
     def to_json(self) -> Json:
         return _outcome_to_json(self) | {
             "ttt": self.ttt,
+            "decoding": self.decoding,
             "seconds": self.seconds,
             "notes": list(self.notes),
             "pass_number": self.pass_number,
@@ -145,6 +85,7 @@ class TaskRecord:
             return cls(
                 **_outcome_from_json(value),
                 ttt=value["ttt"],
+                decoding=value["decoding"],
                 seconds=value["seconds"],
                 notes=tuple(value["notes"]),
                 pass_number=value["pass_number"],
@@ -163,7 +104,7 @@ class SearchRecord:
     candidates: tuple[Candidate, ...] = ()
     """The best programs' answers with their texts, the best first, one candidate per test input each."""
     attempts: tuple[Attempts, ...] = ()
-    """One per test input, from what both channels had."""
+    """One per test input, from what all channels had."""
     branches: tuple[Branch, ...] = ()
     """One per test input: how they came about."""
     stop: str | None = None
@@ -213,8 +154,71 @@ class SearchRecord:
             raise InputError(f"journal: event {value.get('seq')}: is not a search record ({error!r})") from None
 
 
-def _outcome_to_json(record: TaskRecord | SearchRecord) -> Json:
-    """What both kinds of records hold."""
+@dataclass(frozen=True, slots=True)
+class InductionRecord:
+    """What became of the programs that a language model wrote for one task."""
+
+    task_id: str
+    status: Outcome
+    """Done, whatever came of it, timed out before anything was sampled, or failed."""
+    candidates: tuple[Candidate, ...] = ()
+    """The programs' answers with their texts, the best first."""
+    attempts: tuple[Attempts, ...] = ()
+    """One per test input, from what all channels had."""
+    branches: tuple[Branch, ...] = ()
+    """One per test input: how they came about."""
+    stop: str | None = None
+    """Why sampling ended."""
+    sampled: int = 0
+    """Texts."""
+    programs: int = 0
+    """Distinct programs that were run."""
+    perfect: int = 0
+    """How many of them reproduce every demonstration."""
+    unique: bool = False
+    """Whether those that do agree on every test input, and there is one."""
+    fates: dict[str, int] = field(default_factory=dict)
+    """What became of the texts: how many ended in which way."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """By stage."""
+    notes: tuple[str, ...] = ()
+    peak_memory: int = 0
+    """Bytes."""
+    error: str | None = None
+    worker: int = 0
+
+    def __post_init__(self) -> None:
+        _check_strangers(self.task_id, self.candidates)
+
+    def to_json(self) -> Json:
+        own = ("stop", "sampled", "programs", "perfect", "unique", "fates", "seconds")
+        return _outcome_to_json(self) | {name: getattr(self, name) for name in own} | {"notes": list(self.notes)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> InductionRecord:
+        """Undoes `to_json`; raises `InputError` for anything else."""
+        try:
+            return cls(
+                **_outcome_from_json(value),
+                stop=value["stop"],
+                sampled=value["sampled"],
+                programs=value["programs"],
+                perfect=value["perfect"],
+                unique=value["unique"],
+                fates=dict(value["fates"]),
+                seconds=dict(value["seconds"]),
+                notes=tuple(value["notes"]),
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            text = f"journal: event {value.get('seq')}: is not a record of written programs ({error!r})"
+            raise InputError(text) from None
+
+
+Record = TaskRecord | SearchRecord | InductionRecord
+
+
+def _outcome_to_json(record: Record) -> Json:
+    """What all kinds of records hold."""
     return {
         "task_id": record.task_id,
         "status": record.status.value,
@@ -228,7 +232,7 @@ def _outcome_to_json(record: TaskRecord | SearchRecord) -> Json:
 
 
 def _outcome_from_json(value: Mapping[str, Any]) -> Json:
-    """Undoes `_outcome_to_json`: arguments of either record."""
+    """Undoes `_outcome_to_json`: arguments of any record."""
     return {
         "task_id": value["task_id"],
         "status": Outcome(value["status"]),
@@ -261,3 +265,17 @@ def finished_searches(events: Iterable[Mapping[str, Any]]) -> dict[str, SearchRe
     """The last record of every task that was searched; one that failed is none."""
     records = (SearchRecord.from_json(event) for event in events if event.get("event") == SEARCH_EVENT)
     return {record.task_id: record for record in records if record.status is Outcome.DONE}
+
+
+def finished_inductions(events: Iterable[Mapping[str, Any]]) -> dict[str, InductionRecord]:
+    """The record of every task that programs were written for, however it ended; the last, but never one that failed or
+    came too late over one that is done."""
+    records: dict[str, InductionRecord] = {}
+    for event in events:
+        if event.get("event") != INDUCTION_EVENT:
+            continue
+        record = InductionRecord.from_json(event)
+        earlier = records.get(record.task_id)
+        if earlier is None or record.status is Outcome.DONE or earlier.status is not Outcome.DONE:
+            records[record.task_id] = record
+    return records

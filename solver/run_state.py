@@ -1,126 +1,40 @@
-"""A run's settings and state, as its loop, its watchers and its journal see them. Starts no process."""
+"""A run's state, as its loop, its watchers and its journal see it; where an earlier run left off. Starts no process."""
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from solver.attempts import Attempts, Candidate, Channel
 from solver.augmentation import Episode
 from solver.budget import Clock
-from solver.fusion import Fused, Vote, fuse, settled
+from solver.fusion import Fused, fuse, settled
 from solver.grid import InputError
 from solver.journal import Json, read_journal
-from solver.profiles import Profile
-from solver.records import Outcome, SearchRecord, TaskRecord, finished_searches, finished_tasks
-from solver.scheduler import WARM_UP_SHARE, Policy, Scheduler, easiest_first, search_policy
+from solver.records import (
+    InductionRecord,
+    Outcome,
+    SearchRecord,
+    TaskRecord,
+    finished_inductions,
+    finished_searches,
+    finished_tasks,
+)
+from solver.scheduler import WARM_UP_SHARE, Policy, Scheduler, easiest_first, induction_policy, search_policy
+from solver.settings import VOTES, Settings
 from solver.task import Query, Task
-from solver.voting import fallback, flat_vote, hierarchical_vote
-
-CHANNELS = ("ttt", "search")
-"""What people call the model and the program search."""
-
-VOTES: dict[str, Vote] = {
-    "hierarchical": hierarchical_vote,
-    "flat": flat_vote,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """A resolved run.
-
-    profile: the base, None if only programs are searched for; began: monotonic clock when the budget (seconds)
-    started; devices: one worker each (None: the best there is); threads: per worker, 0 for the library's choice;
-    searchers: search workers, none if there is no program search; search_memory: bytes for each of them;
-    search_seconds: of the processor, most per task, None for what the scheduler thinks right;
-    ttt_steps: exactly so many per task, None for as many as fit.
-    """
-
-    output: Path
-    run_dir: Path
-    profile: Profile | None
-    budget: float
-    began: float
-    devices: tuple[str | None, ...]
-    threads: int = 0
-    searchers: int = 0
-    search_memory: int = 2 * 2**30
-    search_seconds: float | None = None
-    quantize: str = "nf4"
-    vote: str = "hierarchical"
-    ttt: bool = True
-    ttt_steps: int | None = None
-    passes: int = 1
-    seed: int = 0
-    resume: bool = False
-
-    @property
-    def journal(self) -> Path:
-        return self.run_dir / "journal.jsonl"
-
-    def reserve(self) -> float:
-        """Seconds kept at the end for the last vote, the last write and the table."""
-        return min(30.0, max(1.5, 0.01 * self.budget))
-
-    def stop(self) -> float:
-        """The moment by which all work on tasks must be over."""
-        return self.began + self.budget - self.reserve()
-
-    def channels(self) -> list[str]:
-        on = (self.profile is not None, self.searchers > 0)
-        return [name for name, is_on in zip(CHANNELS, on, strict=True) if is_on]
-
-    def turns(self) -> bool:
-        """Whether the search and the model work on the same cores, so that one waits for the other."""
-        return bool(self.searchers and self.devices) and all(device == "cpu" for device in self.devices)
-
-    def longest_search(self) -> float | None:
-        """Wall-clock seconds that one search may last: where the processor's are limited, those decide."""
-        return None if self.search_seconds is None else math.inf
-
-    def fixed(self, tasks: Sequence[Task]) -> dict[str, Any]:
-        """What must not change when a run is resumed."""
-        digest = hashlib.sha256(repr(sorted(tasks, key=lambda task: task.id)).encode()).hexdigest()
-        files = [] if self.profile is None else list(self.profile.folder.glob("*.safetensors"))
-        return {
-            "channels": self.channels(),
-            "base": self.profile and self.profile.name,
-            "weights": sum(file.stat().st_size for file in files),
-            "tasks": digest,
-            "quantize": self.quantize,
-            "ttt": self.ttt,
-            "ttt_steps": self.ttt_steps,
-            "seed": self.seed,
-        }
-
-    def to_json(self, tasks: Sequence[Task]) -> dict[str, Any]:
-        return self.fixed(tasks) | {
-            "output": str(self.output),
-            "folder": self.profile and str(self.profile.folder),
-            "budget": self.budget,
-            "devices": [device or "auto" for device in self.devices],
-            "threads": self.threads,
-            "searchers": self.searchers,
-            "search_memory": self.search_memory,
-            "search_seconds": self.search_seconds,
-            "vote": self.vote,
-            "passes": self.passes,
-            "task_count": len(tasks),
-        }
+from solver.voting import fallback
 
 
 @dataclass(slots=True)
 class Run:
     """The state of a run.
 
-    records, scheduler: of the model's work; searches, searching: of the program search's. found: all the model's
-    candidates of each task, those of unfinished passes included; stale: tasks whose candidates are those of an earlier
-    run's first pass that did not end: they count until there are new ones.
+    records, scheduler: of the model's work; searches, searching: of the program search's; inductions, inducing: of the
+    programs that a language model writes. found: all the model's candidates of each task, those of unfinished passes
+    included; stale: tasks whose candidates are those of an earlier run's first pass that did not end: they count until
+    there are new ones.
     """
 
     settings: Settings
@@ -128,8 +42,10 @@ class Run:
     answers: dict[Query, Attempts]
     records: dict[str, TaskRecord]
     searches: dict[str, SearchRecord]
+    inductions: dict[str, InductionRecord]
     scheduler: Scheduler
     searching: Scheduler
+    inducing: Scheduler
     clock: Clock
     found: dict[str, list[Candidate]]
     stale: set[str] = field(default_factory=set)
@@ -142,12 +58,22 @@ class Run:
 
     def reached(self) -> list[str]:
         """Tasks that some work on has ended."""
-        return [task_id for task_id in self.tasks if task_id in self.records or task_id in self.searches]
+        known = (self.records, self.searches, self.inductions)
+        return [task_id for task_id in self.tasks if any(task_id in records for records in known)]
 
     def candidates(self, task_id: str) -> list[Candidate]:
-        """Those of both channels."""
-        programs = self.searches[task_id].candidates if task_id in self.searches else ()
-        return [*self.found[task_id], *programs]
+        """Those of all channels."""
+        searched = self.searches[task_id].candidates if task_id in self.searches else ()
+        written = self.inductions[task_id].candidates if task_id in self.inductions else ()
+        return [*self.found[task_id], *searched, *written]
+
+    def closed(self, task_id: str) -> bool:
+        """Whether programs have said all that they will say to a task."""
+        now = self.clock()
+        return not any(
+            task_id in other.running or (task_id in other.waiting and now < other.policy.stop)
+            for other in (self.searching, self.inducing)
+        )
 
     def fused(self, task_id: str, only: Channel | None = None) -> tuple[Fused, ...]:
         """What all candidates of a task, or those of one channel, give now: one per test input."""
@@ -155,7 +81,7 @@ class Run:
         return fuse(self.tasks[task_id], candidates, VOTES[self.settings.vote])
 
     def doubt(self, task_id: str) -> float:
-        """0 when the channels, or all views, agree on all of a task; 1 when nothing speaks for some of its answers."""
+        """0 when channels, or all views, agree on all of a task; 1 when nothing speaks for some of its answers."""
         return max(fused.doubt for fused in self.fused(task_id))
 
     def alone(self, channel: Channel) -> dict[Query, Attempts]:
@@ -173,11 +99,20 @@ class Run:
         return fused
 
     def searched(self, record: SearchRecord) -> None:
-        """A search ended: the model may have to think less of its task."""
+        """A search ended: models may have to think less of its task."""
         self.searches[record.task_id] = record
-        self.scheduler.learned(
-            record.task_id, self.doubt(record.task_id), settled(self.tasks[record.task_id], record.candidates)
-        )
+        self._tell_model(record.task_id)
+        if settled(self.tasks[record.task_id], record.candidates):
+            self.inducing.drop(record.task_id)
+
+    def written(self, record: InductionRecord) -> None:
+        """Programs were written for a task: the other model may have to think less of it."""
+        self.inductions[record.task_id] = record
+        self._tell_model(record.task_id)
+
+    def _tell_model(self, task_id: str) -> None:
+        programs = [one for one in self.candidates(task_id) if one.channel is not Channel.MODEL]
+        self.scheduler.learned(task_id, self.doubt(task_id), settled(self.tasks[task_id], programs))
 
 
 class Watcher(Protocol):
@@ -193,7 +128,7 @@ class Watcher(Protocol):
 def new_run(settings: Settings, tasks: Sequence[Task], clock: Clock) -> Run:
     """A run at its beginning, or where an earlier one in the same directory left off."""
     events = _earlier(settings, tasks)
-    earlier, searches = finished_tasks(events), finished_searches(events)
+    earlier, searches, inductions = finished_tasks(events), finished_searches(events), finished_inductions(events)
     records = {task_id: record for task_id, record in earlier.items() if _whole(record)}
     answers = {query: fallback(task, query.index) for task in tasks for query in task.queries()}
     for task_id, record in earlier.items():
@@ -204,8 +139,10 @@ def new_run(settings: Settings, tasks: Sequence[Task], clock: Clock) -> Run:
         answers,
         records,
         {},
+        {},
         _model_scheduler(settings, [task for task in tasks if task.id not in records]),
         _search_scheduler(settings, [task for task in tasks if task.id not in searches], clock()),
+        _induction_scheduler(settings, [task for task in tasks if not _written(inductions.get(task.id))], clock()),
         clock,
         found={task.id: list(earlier[task.id].candidates) if task.id in earlier else [] for task in tasks},
         stale=earlier.keys() - records.keys(),
@@ -216,6 +153,9 @@ def new_run(settings: Settings, tasks: Sequence[Task], clock: Clock) -> Run:
     for search in searches.values():
         state.searched(search)
         state.conclude(search.task_id)
+    for induction in inductions.values():
+        state.written(induction)
+        state.conclude(induction.task_id)
     return state
 
 
@@ -236,6 +176,12 @@ def _search_scheduler(settings: Settings, tasks: Sequence[Task], now: float) -> 
     return Scheduler(policy, easiest_first([(task.id, _cells(task)) for task in tasks]) if settings.searchers else [])
 
 
+def _induction_scheduler(settings: Settings, tasks: Sequence[Task], now: float) -> Scheduler:
+    """Nothing to do where no model writes programs. In turns, it gets its own end once it is ready to begin."""
+    policy = induction_policy(now, settings.stop(), len(settings.devices), turns=False)
+    return Scheduler(policy, easiest_first([(task.id, _cells(task)) for task in tasks]) if settings.writer else [])
+
+
 def _cells(task: Task) -> int:
     grids = [grid for pair in task.train for grid in (pair.input, pair.output)]
     return sum(grid.height * grid.width for grid in (*grids, *task.test_inputs))
@@ -244,6 +190,11 @@ def _cells(task: Task) -> int:
 def _whole(record: TaskRecord) -> bool:
     """Whether a task had its first pass; one cut short or failed begins anew, its answers stand until then."""
     return record.status is Outcome.DONE or (record.status is Outcome.TIMED_OUT and record.pass_number > 0)
+
+
+def _written(record: InductionRecord | None) -> bool:
+    """Whether a task had its programs; one that failed or came too late begins anew, its answers stand until then."""
+    return record is not None and record.status is Outcome.DONE
 
 
 def _earlier(settings: Settings, tasks: Sequence[Task]) -> list[Json]:

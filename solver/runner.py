@@ -1,7 +1,7 @@
 """The loop of a run: starts workers, hands out tasks, hears what they say, stops in time.
 
-Owns both crews and the deadline; decides nothing about seconds (scheduler) or answers (fusion), and leaves what is
-remembered to the ledger.
+Owns the crews and the deadline; decides nothing about seconds (scheduler), places (staffing) or answers (fusion), and
+leaves what is remembered to the ledger.
 """
 
 from __future__ import annotations
@@ -16,25 +16,31 @@ from solver.attempts import write_submission
 from solver.budget import Clock
 from solver.crew import Crew, Seat, wait_for
 from solver.jobs import (
+    Armed,
     Finished,
     Job,
+    Manner,
     Message,
     Partial,
+    Rated,
     Ready,
     Searched,
-    SearcherSettings,
     SearchJob,
     Unusable,
     Warm,
-    WorkerSettings,
+    WriteJob,
+    Wrote,
     enter,
     enter_search,
+    enter_writing,
 )
 from solver.journal import Journal
 from solver.ledger import Ledger
-from solver.records import Outcome, SearchRecord, TaskRecord
-from solver.run_state import Run, Settings, Watcher, new_run
-from solver.scheduler import Grant, room_beside, search_policy
+from solver.records import InductionRecord, Outcome, SearchRecord, TaskRecord
+from solver.run_state import Run, Watcher, new_run
+from solver.scheduler import Grant
+from solver.settings import Settings
+from solver.staffing import Staff, searchers, workers, writers
 from solver.task import Task
 
 GRACE = 300.0
@@ -69,22 +75,23 @@ def run(settings: Settings, tasks: Sequence[Task], watcher: Watcher, clock: Cloc
 
 
 class Loop:
-    """The processes that work on a run. model, search: the workers of the two channels."""
+    """The processes that work on a run, and what is made of what they say."""
 
     def __init__(self, ledger: Ledger, watcher: Watcher) -> None:
         self.ledger, self.state, self.watcher = ledger, ledger.state, watcher
-        settings = self.state.settings
-        self.model = Crew("worker", enter, self.state.scheduler, [*_workers(settings)], GRACE)
-        searchers = min(settings.searchers, len(self.state.searching.waiting))
-        vacant = [SearcherSettings(number, settings.search_memory) for number in range(searchers)]
-        self.search = Crew("search worker", enter_search, self.state.searching, [*vacant], SEARCH_GRACE)
-        self.crews = (self.search, self.model)
+        state = self.state
+        vacant = searchers(state.settings, len(state.searching.waiting))
+        self.search = Crew("search worker", enter_search, state.searching, vacant, SEARCH_GRACE)
+        self.induction = Crew("program writer", enter_writing, state.inducing, writers(state.settings), GRACE)
+        self.model = Crew("worker", enter, state.scheduler, workers(state.settings), GRACE)
+        self.staff = Staff(state, self.search, self.induction, self.model)
+        self.crews = self.staff.crews()
 
     def work(self) -> None:
         """Until everything is done, the time is over, or no worker is left."""
         state = self.state
         while (now := state.clock()) < state.settings.stop():
-            self._staff(now)
+            self.staff.fill(now)
             self._hand_out(now)
             if not any(crew.open(now) for crew in self.crews):
                 return
@@ -97,20 +104,6 @@ class Loop:
                         self._died(crew, seat, f"was killed {crew.grace:.0f} s past its time")
             self.watcher.changed(state)
 
-    def _staff(self, now: float) -> None:
-        """Starts the workers that have a place now, and ends the searching ones that have nothing left to do."""
-        settings, search, model = self.state.settings, self.search, self.model
-        if not search.scheduler.waiting or search.scheduler.exhausted(now):
-            search.dismiss()
-        elif search.ready or not search.seats:
-            # The first one alone, until it is ready: what it compiles, the others find on the disk.
-            search.start(len(search.vacant) if search.ready else 1)
-        if not model.scheduler.exhausted(now):
-            room = len(settings.devices)
-            if settings.turns():
-                room = room_beside(search.size(), settings.searchers, room)
-            model.start(room - (len(settings.devices) - len(model.vacant)))
-
     def _hand_out(self, now: float) -> None:
         """Gives every worker that waits a task, while there are any."""
         for crew in self.crews:
@@ -122,12 +115,24 @@ class Loop:
                     except OSError:  # it died after its last message
                         self._died(crew, seat)
 
-    def _job(self, crew: Crew, grant: Grant) -> Job | SearchJob:
+    def _job(self, crew: Crew, grant: Grant) -> Job | SearchJob | WriteJob:
         settings, task = self.state.settings, self.state.tasks[grant.task_id]
         if crew is self.search:
             return SearchJob(task, grant.ends, settings.search_seconds or math.inf)
         seed = _seed(settings.seed, task.id, grant.number)
-        return Job(task, grant.ends, seed, settings.ttt, settings.ttt_steps, grant.number)
+        if crew is self.induction:
+            return WriteJob(task, grant.ends, seed)
+        return Job(
+            task,
+            grant.ends,
+            seed,
+            settings.ttt,
+            settings.ttt_steps,
+            grant.number,
+            Manner(settings.decode, settings.vote, settings.stop_early),
+            tuple(self.ledger.known(task.id)),
+            self.state.closed(task.id),
+        )
 
     def _listen(self, crew: Crew, seat: Seat) -> None:
         """Takes all messages of a worker; notices its death."""
@@ -146,13 +151,16 @@ class Loop:
     def _take(self, crew: Crew, seat: Seat, message: Message) -> None:
         match message:
             case Ready():
-                seat.ready = crew.ready = True
+                self._ready(crew, seat)
                 self.state.workers.append(f"{message.device} ({message.quantize}, {message.dtype})")
                 self.ledger.journal.append("worker", **asdict(message))
             case Warm():
-                self._begin_search()
-                seat.ready = crew.ready = True
+                self._ready(crew, seat)
                 self.ledger.journal.append("searcher", **asdict(message))
+            case Armed():
+                self._ready(crew, seat)
+                self.state.workers.append(f"{message.device} ({message.quantize}, {message.dtype}), writing programs")
+                self.ledger.journal.append("writer", **asdict(message))
             case Unusable():
                 self.ledger.problem(f"{crew.name} {message.worker}: {message.message}")
                 crew.remove(seat)
@@ -160,6 +168,8 @@ class Loop:
                 self._give_up(crew)
             case Partial():
                 self.ledger.collect(message)
+            case Rated():
+                self.ledger.rated(message)
             case Finished():
                 number = _free(seat, message).number
                 self.state.scheduler.finished(message.task_id, self.state.doubt(message.task_id))
@@ -168,15 +178,16 @@ class Loop:
                 _free(seat, message)
                 self.state.searching.finished(message.task_id, doubt=0.0)
                 self.ledger.searched(message)
+            case Wrote():
+                _free(seat, message)
+                self.state.inducing.finished(message.task_id, doubt=0.0)
+                self.ledger.written(message)
 
-    def _begin_search(self) -> None:
-        """Where the model waits for the search, its time begins when it can begin."""
-        state = self.state
-        if state.settings.turns() and not self.search.ready:
-            workers = state.searching.policy.workers
-            settings = state.settings
-            longest = settings.longest_search()
-            state.searching.policy = search_policy(state.clock(), settings.stop(), workers, True, longest=longest)
+    def _ready(self, crew: Crew, seat: Seat) -> None:
+        """A worker waits for its first task."""
+        if not crew.ready:
+            self.staff.ready(crew)
+        seat.ready = crew.ready = True
 
     def _died(self, crew: Crew, seat: Seat, how: str = "") -> None:
         """A worker is gone: its task waits for another try, its seat for another process."""
@@ -190,8 +201,10 @@ class Loop:
                 self.ledger.broken.add(task_id)
             elif crew is self.model:
                 self.ledger.record(TaskRecord(task_id, Outcome.FAILED, error=text, pass_number=seat.grant.number))
-            elif not again:
+            elif crew is self.search and not again:
                 self.ledger.record_search(SearchRecord(task_id, Outcome.FAILED, error=text))
+            elif not again:
+                self.ledger.record_induction(InductionRecord(task_id, Outcome.FAILED, error=text))
         self.ledger.problem(text)
         crew.replace(seat)
         self._give_up(crew)
@@ -216,21 +229,11 @@ class Loop:
         self.ledger.submit()
 
 
-def _free(seat: Seat, message: Finished | Searched) -> Grant:
+def _free(seat: Seat, message: Finished | Searched | Wrote) -> Grant:
     """The grant that a worker has just worked off."""
     grant, seat.grant = seat.grant, None
     assert grant is not None, f"worker {message.worker} finished {message.task_id}, which it was not given"
     return grant
-
-
-def _workers(settings: Settings) -> list[WorkerSettings]:
-    """One per device."""
-    if settings.profile is None:
-        return []
-    return [
-        WorkerSettings(number, settings.profile, device, settings.quantize, settings.threads)
-        for number, device in enumerate(settings.devices)
-    ]
 
 
 def _seed(seed: int, task_id: str, number: int) -> int:

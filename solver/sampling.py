@@ -144,8 +144,7 @@ class _Batch:
 
     def _start(self) -> _Row:
         number = next(self.numbers)
-        key = np.array([self.settings.seed, number], dtype=np.uint64)
-        return _Row(number, np.random.Generator(np.random.Philox(key=key)).random(self.limit))
+        return _Row(number, uniforms(self.settings.seed, number, self.limit))
 
     def _logits(self) -> Tensor:
         """[B, V] after each text so far.
@@ -162,6 +161,12 @@ class _Batch:
         self.cache.restart(fresh)
         logits_BV[fresh] = self.first
         return logits_BV
+
+
+def uniforms(seed: int, number: int, count: int) -> Floats:
+    """The first `count` random numbers between 0 and 1 of text `number`: one for each of its tokens."""
+    key = np.array([seed, number], dtype=np.uint64)
+    return np.random.Generator(np.random.Philox(key=key)).random(count)
 
 
 def draw(logits: Tensor, noise: Floats, settings: SamplingSettings) -> tuple[npt.NDArray[np.int64], Floats]:

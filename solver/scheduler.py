@@ -4,9 +4,10 @@ Seconds are shared evenly over what is left to do, so whatever one task leaves g
 has had its pass and time remains, the tasks whose answers are least agreed on get another pass. The model and the
 program search have a scheduler each; what a search finds out reaches the model's through `learned`.
 
-Where both channels work on the same cores they take turns: first all seats search, for at most `SEARCH_SHARE` of the
-time and `SEARCH_LONGEST` a task; whoever is done with that makes room for the model. A search with cores of its own
-runs from the start and may take longer.
+Where search and models work on the same cores they take turns: first all seats search, for at most `SEARCH_SHARE` of
+the time and `SEARCH_LONGEST` a task; whoever is done with that makes room for a model. A search with cores of its own
+runs from the start and may take longer. A model that writes programs has the devices before the one that is trained
+on each task, for at most `INDUCTION_SHARE` of the time; what settles a task then saves its training.
 """
 
 from __future__ import annotations
@@ -26,6 +27,14 @@ SEARCH_LONGEST = 30.0
 
 SEARCH_LONGEST_ALONE = 300.0
 """Most seconds of search per task where it keeps nobody waiting."""
+
+INDUCTION_SHARE = 0.4
+"""Of the time left, for how long programs are written where test-time training waits for the same devices. The two are
+about equally strong (Li et al. 2024); training has no answer at all before it ends, programs may come early."""
+
+WRITING_MARGIN = 10.0
+"""Seconds before the end of all work by which programs are written where nothing comes after: the last ones may still
+run then, and only what is reported in time counts. At most a tenth of the time."""
 
 WARM_UP_SHARE = 0.5
 """Of the time left, how much the search may take to get ready: on its first run on a machine it is compiled."""
@@ -97,7 +106,7 @@ class Scheduler:
         self.doubt[task_id] = doubt
 
     def learned(self, task_id: str, doubt: float, settled: bool) -> None:
-        """Another channel's answer to a task came in. settled: it hardly needs this one."""
+        """Another channel's answer to a task came in. settled: it hardly needs this one, by all that is known now."""
         waits = task_id in self.waiting
         if task_id in self.passes:
             self.doubt[task_id] = doubt
@@ -107,6 +116,16 @@ class Scheduler:
             self.waiting.remove(task_id)
             self.deferred.append(task_id)
             self.settled.add(task_id)
+        elif not settled and task_id in self.deferred:
+            # What had settled it was contradicted.
+            self.deferred.remove(task_id)
+            self.settled.remove(task_id)
+            self._queue(task_id)
+
+    def drop(self, task_id: str) -> None:
+        """A task is not worth starting any more; one that was started stays."""
+        if task_id in self.waiting and not self.tries.get(task_id):
+            self.waiting.remove(task_id)
 
     def lost(self, task_id: str) -> bool:
         """The worker died on a task. True: the task waits for another try."""
@@ -114,10 +133,13 @@ class Scheduler:
         if self.tries[task_id] >= MAX_TRIES:
             self.passes[task_id] = self.policy.passes
             return False
-        # Next, but not before tasks that need it more.
+        self._queue(task_id)
+        return True
+
+    def _queue(self, task_id: str) -> None:
+        """Next, but not before tasks that need a pass more."""
         ahead = [self._rank(other) < self._rank(task_id) for other in self.waiting]
         self.waiting.insert(ahead.index(False) if False in ahead else len(ahead), task_id)
-        return True
 
     def _rank(self, task_id: str) -> tuple[int, bool]:
         """Lower for tasks that need a pass more: fewer passes so far, then not settled."""
@@ -179,6 +201,12 @@ def search_policy(
     if turns:
         return Policy(now + share * max(0.0, stop - now), workers, longest=longest or SEARCH_LONGEST)
     return Policy(stop, workers, longest=longest or SEARCH_LONGEST_ALONE)
+
+
+def induction_policy(now: float, stop: float, workers: int, turns: bool) -> Policy:
+    """One pass of having programs written for every task. turns: whether test-time training waits for the devices."""
+    left = max(0.0, stop - now)
+    return Policy(now + INDUCTION_SHARE * left if turns else stop - min(WRITING_MARGIN, 0.1 * left), workers)
 
 
 def room_beside(searching: int, searchers: int, devices: int) -> int:

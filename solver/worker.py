@@ -15,9 +15,9 @@ import torch
 
 from solver.attempts import Candidate
 from solver.grid import InputError
-from solver.jobs import Finished, Job, Partial, Ready, Unusable, WorkerSettings, account, incoming, summary
+from solver.jobs import Finished, Job, Partial, Rated, Ready, Unusable, WorkerSettings, account, incoming, summary
 from solver.model import Base, Quantize, choose_device, library_versions, load_base, quiet_libraries
-from solver.pipeline import Pace, Solved, solve
+from solver.pipeline import Pace, Scores, Solved, solve
 
 
 def work(settings: WorkerSettings, pipe: Connection) -> None:
@@ -51,9 +51,12 @@ def _finish(number: int, job: Job, base: Base, pace: Pace, pipe: Connection) -> 
     def emit(candidates: Sequence[Candidate]) -> None:
         pipe.send(Partial(number, job.task.id, tuple(candidates)))
 
+    def rate(scores: Scores) -> None:
+        pipe.send(Rated(number, job.task.id, {query: dict(found) for query, found in scores.items()}))
+
     solved = Solved()
     try:
-        solve(base, job, pace, emit, solved)
+        solve(base, job, pace, emit, rate, solved)
         error = None
     except Exception as caught:  # noqa: BLE001 (the boundary: one task's fault must not end the run)
         error = account(caught)
@@ -63,7 +66,8 @@ def _finish(number: int, job: Job, base: Base, pace: Pace, pipe: Connection) -> 
         job.task.id,
         solved.views,
         solved.planned_views,
-        solved.unparsed,
+        solved.saved_views,
+        solved.decoding_json(),
         solved.ttt_json(),
         solved.seconds,
         solved.peak_memory,

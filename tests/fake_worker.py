@@ -19,13 +19,14 @@ from pathlib import Path
 
 from safetensors.numpy import save_file
 
-from solver.attempts import Candidate
+from solver.attempts import Candidate, Channel
 from solver.augmentation import Dihedral, Transform, View
 from solver.grid import Grid
-from solver.jobs import Finished, Job, Partial, Ready, Unusable, WorkerSettings, die_with_parent
+from solver.jobs import Finished, Job, Partial, Rated, Ready, Unusable, WorkerSettings, die_with_parent
 from solver.profiles import LoraSettings, Profile, TttSettings
 from solver.prompt import NATIVE_TOKENS, NativeFormat
-from solver.task import Pair, Task
+from solver.settings import SCORED_VOTES
+from solver.task import Pair, Query, Task
 
 PROFILE = Profile("fake", Path("nowhere"), NativeFormat(), 8192, LoraSettings(4, 4), TttSettings(1e-3), small=True)
 
@@ -70,6 +71,15 @@ def write_base(folder: Path) -> Path:
     (folder / "tokenizer.json").write_text(json.dumps({"model": {"vocab": vocabulary}}))
     save_file({"weight": np.zeros((2, 2), dtype=np.float32)}, folder / "model.safetensors")
     return folder
+
+
+def scores(task: Task, said: Sequence[Candidate], number: int) -> dict[Query, dict[Grid, float]]:
+    """What the fake makes of candidates, in every pass something else: darker grids are better, or the other way
+    round."""
+    return {
+        query: {one.grid: -0.5 * (-1) ** number * sum(map(sum, one.grid.rows)) for one in said if one.query == query}
+        for query in task.queries()
+    }
 
 
 def answers(task: Task, seed: int) -> tuple[Candidate, ...]:
@@ -132,9 +142,14 @@ class Script:
         task = job.task
         tries = self.read("jobs").count(f"{task.id} {job.number}")
         self.note("jobs", f"{task.id} {job.number}")
+        told = {channel.value: sum(one.channel is channel for one in job.known) for channel in Channel}
+        self.note("told", json.dumps({"task": task.id, "number": job.number, "closed": job.closed, **told}))
         time.sleep(self.pause)
         found = answers(task, job.seed)
         pipe.send(Partial(worker, task.id, found))
+        if job.manner.vote in SCORED_VOTES:
+            said = [one for one in (*job.known, *found) if one.channel is Channel.MODEL]
+            pipe.send(Rated(worker, task.id, scores(task, said, job.number)))
         if tries < self.deaths.get(task.id, 0):
             os.kill(os.getpid(), signal.SIGKILL)
         if task.id in self.hangs:
@@ -156,10 +171,12 @@ class Script:
 
 
 def drive(notes: str, pause: str, *arguments: str) -> None:
-    """`submission.py` with fake workers of both kinds: a main program for a process of its own."""
+    """`submission.py` with fake workers of all kinds: a main program for a process of its own."""
     from solver import cli, runner
     from tests.fake_search import SearchScript
+    from tests.fake_writer import WriterScript
 
     runner.enter = Script(Path(notes), pause=float(pause))
     runner.enter_search = SearchScript(Path(notes), pause=float(pause))
+    runner.enter_writing = WriterScript(Path(notes), pause=float(pause))
     sys.exit(cli.submission(arguments))

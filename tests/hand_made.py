@@ -9,8 +9,9 @@ from typing import Any
 from solver.attempts import Candidate, Channel
 from solver.evaluation import Solutions
 from solver.grid import Grid
-from solver.records import Outcome, SearchRecord, TaskRecord
-from solver.run_state import Run, Settings, new_run
+from solver.records import InductionRecord, Outcome, SearchRecord, TaskRecord
+from solver.run_state import Run, new_run
+from solver.settings import Settings
 from tests.fake_worker import PROFILE, make_tasks
 
 RIGHT, WRONG, OTHER = (Grid(((colour,),)) for colour in range(3))
@@ -73,3 +74,23 @@ def search(run: Run, task_id: str, *perfect: Grid, cost: float = 2.0, **fields: 
         **{"attempts": tuple(one.attempts for one in fused), "branches": tuple(one.branch for one in fused), **fields},
     )
     return run.searches[task_id]
+
+
+def write(run: Run, task_id: str, *perfect: Grid, cost: float = 4.0, **fields: Any) -> InductionRecord:
+    """Ends the writing of programs that say this to every test input."""
+    run.inducing.waiting.remove(task_id)
+    candidates = tuple(
+        Candidate(query, grid, Channel.INDUCTION, program="def transform", cost=cost, perfect=True)
+        for query in run.tasks[task_id].queries()
+        for grid in perfect
+    )
+    count = len(perfect)
+    run.written(
+        InductionRecord(task_id, Outcome.DONE, candidates, stop="deadline", perfect=count, unique=count == 1, sampled=9)
+    )
+    fused = run.conclude(task_id)
+    run.inductions[task_id] = replace(
+        run.inductions[task_id],
+        **{"attempts": tuple(one.attempts for one in fused), "branches": tuple(one.branch for one in fused), **fields},
+    )
+    return run.inductions[task_id]

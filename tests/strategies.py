@@ -48,11 +48,11 @@ def views(demonstrations: int = 3) -> st.SearchStrategy[View]:
 
 
 def candidates(query: Query, grid: st.SearchStrategy[Grid] | None = None) -> st.SearchStrategy[Candidate]:
-    """Candidates of one query, from both channels, with and without log-probabilities."""
+    """Candidates of one query, from all channels, with and without log-probabilities and scores."""
     grid = grids(max_side=3) if grid is None else grid
     logprobs = st.none() | st.floats(max_value=0, allow_nan=False)
-    model = st.builds(Candidate, st.just(query), grid, view=views(), logprob=logprobs)
-    return model | programs(query, grid)
+    model = st.builds(Candidate, st.just(query), grid, view=views(), logprob=logprobs, score=logprobs)
+    return model | programs(query, grid) | written_programs(query, grid)
 
 
 def programs(query: Query, grid: st.SearchStrategy[Grid]) -> st.SearchStrategy[Candidate]:
@@ -66,6 +66,20 @@ def programs(query: Query, grid: st.SearchStrategy[Grid]) -> st.SearchStrategy[C
         cost=st.floats(0, 12),
         perfect=st.booleans(),
         seconds=st.none() | st.floats(0, 60),
+    )
+
+
+def written_programs(query: Query, grid: st.SearchStrategy[Grid]) -> st.SearchStrategy[Candidate]:
+    """Candidates of programs that a language model wrote; with many votes an answer's cost is negative."""
+    return st.builds(
+        Candidate,
+        st.just(query),
+        grid,
+        st.just(Channel.INDUCTION),
+        views(),
+        program=st.text(max_size=20),
+        cost=st.floats(-4, 4),
+        perfect=st.booleans(),
     )
 
 

@@ -36,3 +36,17 @@ def test_a_number_of_parameters_does_not_depend_on_quantisation(capsys: pytest.C
 def test_an_unknown_task_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "--shape", "tiny", "--task-id", "nonsense"]) == 2
     assert "nonsense" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("quantize", ["nf4", "none"])
+def test_scoring_with_a_cache_gives_the_scores_that_it_gives_without(
+    quantize: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["bench", "--scoring", "--shape", "tiny", "--device", "cpu", "--quantize", quantize, "--json"]
+    assert main([*words, "--views", "3", "--candidates", "2"]) == 0
+    measured = json.loads(capsys.readouterr().out)
+    assert (measured["views"], measured["candidates"]) == (3, 2)
+    assert measured["cached_seconds"] > 0
+    assert measured["ratio"] == pytest.approx(measured["whole_seconds"] / measured["cached_seconds"])
+    # Some 90 tokens in a half-precision base.
+    assert measured["difference"] < 0.5

@@ -12,14 +12,16 @@ from typing import Any
 
 import pytest
 
-from solver import cli, runner
+from solver import cli, profiles, runner
 from solver.attempts import check_submission, write_submission
-from solver.profiles import NATIVE
-from solver.run_state import Settings
+from solver.deciding import StopEarly
+from solver.profiles import NATIVE, Decode, DecodeSettings, attached_writers, find_writer
+from solver.settings import Settings
 from solver.task import Task, read_challenges, read_split
 from solver.voting import fallback
 from tests.fake_search import SearchScript
 from tests.fake_worker import Script, make_tasks, write_base, write_tasks
+from tests.fake_writer import WriterScript
 
 ROOT = Path(__file__).parents[1]
 TASKS = make_tasks(3)
@@ -61,6 +63,10 @@ def must_not_start(*_: object) -> None:
 
 
 SOURCE = ("--challenges", "challenges.json", "--base", "base", "--run-dir", "runs/one")
+
+
+NO_WRITER = (profiles.INDUCTION_BASE, "tokenizer.json", "safetensors", str(profiles.KAGGLE_INPUT), "--programs-base")
+"""What must be said where a base that writes programs is wanted and there is none."""
 
 
 class TestRefusals:
@@ -173,11 +179,26 @@ class TestRefusals:
             (["--ttt-steps", "-1"], ["--ttt-steps -1"]),
             (["--seed", "one"], ["--seed", "one"]),
             (["--vote", "loud"], ["--vote", "loud", "hierarchical"]),
+            (["--decode", "beam"], ["--decode", "beam", "greedy"]),
+            (["--stop-early", "always"], ["--stop-early", "always", "exact"]),
+            (["--decode", "dfs", "--decode-threshold", "0"], ["--decode-threshold 0", "probability"]),
+            (["--decode", "dfs", "--decode-threshold", "1"], ["--decode-threshold 1", "probability"]),
+            (["--decode", "dfs", "--decode-threshold", "nan"], ["--decode-threshold nan", "probability"]),
+            (["--decode", "dfs", "--decode-threshold", "low"], ["--decode-threshold", "low"]),
+            (["--decode-threshold", "0.1"], ["--decode-threshold 0.1", "--decode dfs"]),
             (["--channels", "ttt,luck"], ["--channels ttt,luck", "luck is not one", "ttt, search"]),
             (["--channels", "TTT"], ["--channels TTT", "TTT is not one"]),
             (["--channels", ""], ["--channels", "a name is empty", "ttt, search"]),
             (["--channels", "ttt,"], ["--channels ttt,", "a name is empty"]),
             (["--channels", " "], ["--channels", "a name is empty"]),
+            (["--channels", "programs"], ["--channels programs", *NO_WRITER]),
+            (["--channels", "ttt,search,programs"], ["--channels programs", *NO_WRITER]),
+            (["--programs-base", "nowhere"], ["--programs-base nowhere", "is not a folder"]),
+            (["--programs-base", "challenges.json"], ["--programs-base challenges.json", "is not a folder"]),
+            (["--programs-base", "folder"], ["folder/config.json", "no such file"]),
+            (["--programs-base", ""], ["config.json", "no such file"]),
+            (["--programs-base", "base", "--channels", "ttt"], ["--programs-base", "--channels ttt"]),
+            (["--programs-base", "base", "--channels", "search,ttt"], ["--programs-base", "--channels search,ttt"]),
             (["--quantize", "int3"], ["--quantize", "int3", "nf4"]),
             (["--split", "arc1-training"], ["--split", "--challenges"]),
             (["--no-such-option"], ["--no-such-option"]),
@@ -235,6 +256,19 @@ class TestRefusals:
         (Path("base") / file).unlink()
         refused(*SOURCE, names=["base", file.removeprefix("model")])
 
+    @pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "model.safetensors"])
+    def test_a_base_that_writes_programs_without_one_of_its_files(
+        self, refused: Callable[..., None], file: str
+    ) -> None:
+        (write_base(Path("writer")) / file).unlink()
+        refused(*SOURCE, "--programs-base", "writer", names=["writer", file.removeprefix("model")])
+
+    @pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "model.safetensors"])
+    def test_a_base_that_writes_programs_with_a_broken_file(self, refused: Callable[..., None], file: str) -> None:
+        (write_base(Path("writer")) / file).write_bytes(b"{")
+        words = ("--challenges", "challenges.json", "--channels", "programs", "--programs-base", "writer")
+        refused(*words, names=[f"writer/{file}"])
+
     @pytest.mark.parametrize(
         ("content", "names"),
         [
@@ -267,6 +301,14 @@ class TestRefusals:
             env=os.environ | {"PYTHONPATH": str(ROOT)},
         )
         assert (done.returncode, done.stdout, done.stderr) == (2, "", "error: none.json: no such file\n")
+
+
+def attach(monkeypatch: pytest.MonkeyPatch, desk: Path) -> Path:
+    """A base that writes programs, where Kaggle mounts models."""
+    root = desk / "input"
+    monkeypatch.setattr(cli, "attached_writers", lambda: attached_writers(root))
+    monkeypatch.setattr(cli, "find_writer", lambda name: find_writer(name, root))
+    return write_base(root / "models/someone/an-induction-base/transformers/default/1")
 
 
 class CaughtError(Exception):
@@ -303,6 +345,8 @@ class TestSettings:
         assert settings.profile.folder == Path("base")
         assert (settings.quantize, settings.vote, settings.seed) == ("nf4", "hierarchical", 0)
         assert (settings.ttt, settings.ttt_steps, settings.passes, settings.resume) == (True, None, 4, False)
+        assert (settings.decode, settings.stop_early) == (Decode.GREEDY, StopEarly.EXACT)
+        assert settings.profile.decoding == DecodeSettings()
         assert settings.channels() == ["ttt", "search"]
 
     def test_every_option_arrives(self, resolved: Callable[..., CaughtError]) -> None:
@@ -310,7 +354,10 @@ class TestSettings:
             *SOURCE,
             *("--output", "folder/out.json", "--time-budget", "1h30m", "--seed", "9", "--passes", "2"),
             *("--quantize", "none", "--vote", "flat", "--resume", "--workers", "3", "--device", "cpu"),
+            *("--decode", "dfs", "--decode-threshold", "0.25", "--stop-early", "likely"),
         ).settings
+        assert (settings.decode, settings.stop_early) == (Decode.DFS, StopEarly.LIKELY)
+        assert settings.profile.decoding == DecodeSettings(threshold=0.25)
         assert settings.output == Path("folder/out.json")
         assert settings.budget == 5400
         assert (settings.quantize, settings.vote, settings.seed) == ("none", "flat", 9)
@@ -396,12 +443,77 @@ class TestSettings:
             ("search,ttt", ["ttt", "search"]),
             (" ttt , search ", ["ttt", "search"]),
             ("ttt,ttt", ["ttt"]),
+            ("programs", ["programs"]),
+            ("programs, search", ["search", "programs"]),
+            ("programs,ttt", ["ttt", "programs"]),
+            ("search,programs,ttt", ["ttt", "search", "programs"]),
         ],
     )
-    def test_channels(self, resolved: Callable[..., CaughtError], text: str, channels: list[str]) -> None:
+    def test_channels(
+        self,
+        resolved: Callable[..., CaughtError],
+        text: str,
+        channels: list[str],
+        monkeypatch: pytest.MonkeyPatch,
+        desk: Path,
+    ) -> None:
+        attach(monkeypatch, desk)
         settings = resolved(*SOURCE, "--channels", text).settings
         assert settings.channels() == channels
-        assert (settings.profile is None) == (not settings.devices) == ("ttt" not in channels)
+        assert (settings.profile is None) == ("ttt" not in channels)
+        assert (settings.writer is None) == ("programs" not in channels)
+        assert (not settings.devices) == (channels == ["search"])
+
+    def test_an_attached_base_that_writes_programs_joins_in(
+        self, resolved: Callable[..., CaughtError], monkeypatch: pytest.MonkeyPatch, desk: Path
+    ) -> None:
+        folder = attach(monkeypatch, desk)
+        monkeypatch.setattr(cli, "visible_gpus", list)
+        assert resolved(*SOURCE).settings.writer is None, "on a CPU it takes minutes for a text"
+        monkeypatch.setattr(cli, "visible_gpus", lambda: ["cuda:0"])
+        settings = resolved(*SOURCE).settings
+        assert settings.channels() == ["ttt", "search", "programs"]
+        assert (settings.writer, settings.profile.folder) == (folder, Path("base"))
+        assert resolved(*SOURCE, "--channels", "ttt,search").settings.writer is None
+
+    def test_a_named_base_that_writes_programs_joins_in(
+        self, resolved: Callable[..., CaughtError], monkeypatch: pytest.MonkeyPatch, desk: Path
+    ) -> None:
+        write_base(Path("writer"))
+        assert resolved(*SOURCE, "--programs-base", "writer").settings.channels() == ["ttt", "search", "programs"]
+        attach(monkeypatch, desk)
+        assert resolved(*SOURCE, "--programs-base", "writer").settings.writer == Path("writer")
+
+    @pytest.mark.parametrize(
+        ("words", "gpus", "devices", "threads", "searchers", "turns"),
+        [
+            # A large base on a CPU needs all cores, whatever else is to be done.
+            ((), 0, ("cpu",), 8, 8, True),
+            (("--workers", "2"), 0, ("cpu", "cpu"), 4, 2, True),
+            ((), 2, ("cuda:0", "cuda:1"), 0, 6, False),
+            (("--channels", "programs"), 0, ("cpu",), 8, 0, False),
+            (("--channels", "programs"), 2, ("cuda:0", "cuda:1"), 0, 0, False),
+            (("--channels", "programs", "--device", "cuda:1"), 2, ("cuda:1",), 0, 0, False),
+            (("--channels", "search,programs"), 0, ("cpu",), 8, 8, True),
+            (("--channels", "search,programs"), 2, ("cuda:0", "cuda:1"), 0, 6, False),
+        ],
+    )
+    def test_workers_where_programs_are_written(
+        self,
+        resolved: Callable[..., CaughtError],
+        monkeypatch: pytest.MonkeyPatch,
+        words: Sequence[str],
+        gpus: int,
+        devices: tuple[str, ...],
+        threads: int,
+        searchers: int,
+        turns: bool,
+    ) -> None:
+        monkeypatch.setattr(cli, "visible_gpus", lambda: [f"cuda:{number}" for number in range(gpus)])
+        write_base(Path("writer"))
+        settings = resolved(*SOURCE, "--programs-base", "writer", *words).settings
+        assert (settings.devices, settings.threads) == (devices, threads)
+        assert (settings.searchers, settings.turns()) == (searchers, turns)
 
     def test_without_the_model_no_base_is_needed(self, resolved: Callable[..., CaughtError]) -> None:
         settings = resolved(
@@ -442,6 +554,7 @@ class TestSubmission:
         (desk / "notes").mkdir()
         monkeypatch.setattr(runner, "enter", Script(desk / "notes"))
         monkeypatch.setattr(runner, "enter_search", SearchScript(desk / "notes"))
+        monkeypatch.setattr(runner, "enter_writing", WriterScript(desk / "notes"))
 
     def test_solves_scores_and_says_where_the_answers_are(self, capsys: pytest.CaptureFixture[str]) -> None:
         words = (*SOURCE, "--device", "cpu", "--workers", "2", "--no-ttt", "--time-budget", "90s")
@@ -468,9 +581,29 @@ class TestSubmission:
         assert len(Script(desk / "notes").read("jobs")) == 3
         assert len(SearchScript(desk / "notes").searched()) == 3
 
-    @pytest.mark.parametrize(("channel", "silent"), [("ttt", "searches"), ("search", "jobs")])
-    def test_one_channel_alone(self, capsys: pytest.CaptureFixture[str], desk: Path, channel: str, silent: str) -> None:
+    def test_three_channels(self, capsys: pytest.CaptureFixture[str], desk: Path) -> None:
+        writer = ("--programs-base", str(write_base(desk / "writer")), "--device", "cpu", "--workers", "1")
+        words = (*SOURCE, *writer, "--no-ttt", "--time-budget", "90s", "--solutions", "solutions.json")
+        assert cli.submission(words) == 0
+        content = json.loads(Path("submission.json").read_text())
+        assert check_submission(content, TASKS, "submission") == []
+        printed = " ".join(capsys.readouterr().out.replace("│", " ").split())
+        assert "programs by writer" in printed
+        # A short program settles the first task, so there is nothing to write for it.
+        assert "2 of 3 tasks, 16 texts, 2 distinct programs" in printed
+        assert "what became of them" in printed
+        for channel in ("model", "program search", "written programs"):
+            assert f"{channel} alone" in printed
+        Path("submission.json").unlink()
+        assert cli.submission((*words, "--resume")) == 0
+        assert "3 were searched, 2 have programs" in capsys.readouterr().out
+        assert json.loads(Path("submission.json").read_text()) == content
+
+    @pytest.mark.parametrize("channel", ["ttt", "search", "programs"])
+    def test_one_channel_alone(self, capsys: pytest.CaptureFixture[str], desk: Path, channel: str) -> None:
         words = (*SOURCE, "--device", "cpu", "--workers", "1", "--no-ttt", "--channels", channel)
+        if channel == "programs":
+            words = (*words, "--programs-base", str(write_base(desk / "writer")))
         assert cli.submission((*words, "--solutions", "solutions.json")) == 0
         content = json.loads(Path("submission.json").read_text())
         assert check_submission(content, TASKS, "submission") == []
@@ -478,7 +611,9 @@ class TestSubmission:
         assert "alone" not in printed
         assert ("program search" in printed) == (channel == "search")
         assert ("TTT steps" in printed) == (channel == "ttt")
-        assert not (desk / "notes" / silent).exists()
+        assert ("written programs" in printed) == (channel == "programs")
+        notes = {"ttt": "jobs", "search": "searches", "programs": "writings"}
+        assert [name for name, note in notes.items() if (desk / "notes" / note).exists()] == [channel]
 
     @pytest.mark.parametrize("output", ["runs/one/submission.json", "runs/submission.json"])
     def test_the_output_may_be_in_or_above_the_run_directory(self, output: str) -> None:

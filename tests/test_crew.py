@@ -50,6 +50,26 @@ def test_as_many_are_started_as_asked_for_and_no_more_than_there_are(crew: Crew)
     assert crew.size() == 3
 
 
+def test_those_whose_place_is_held_are_passed_over(crew: Crew) -> None:
+    crew.start(2, held={0, 7})
+    assert heard(crew) == [1, 2]
+    assert [settings.number for settings in crew.vacant] == [0]
+    crew.start(1, held={0})
+    assert len(crew.seats) == 2
+    crew.start(1)
+    assert [seat.settings.number for seat in crew.seats] == [1, 2, 0]
+
+
+def test_it_knows_the_numbers_of_all_that_live_or_will(crew: Crew) -> None:
+    assert crew.numbers() == {0, 1, 2}
+    crew.start(2)
+    assert crew.numbers() == {0, 1, 2}
+    crew.remove(crew.seats[0])
+    assert crew.numbers() == {1, 2}
+    crew.dismiss()
+    assert crew.numbers() == set()
+
+
 def test_it_is_open_while_there_is_work_and_somebody_for_it(crew: Crew) -> None:
     assert crew.open(0.0)
     assert not crew.open(1000.0)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 from hypothesis import assume, given, settings
@@ -12,7 +13,7 @@ from solver.fusion import MARGIN, SHORT, Branch, Fused, Vote, fuse, settled, uni
 from solver.grid import Grid
 from solver.task import Pair, Query, Task
 from solver.voting import choose, fallback, flat_vote, hierarchical_vote
-from tests.strategies import ballots, programs, tasks
+from tests.strategies import ballots, programs, tasks, written_programs
 
 A, B, C, D, E = (Grid(((colour,),)) for colour in range(1, 6))
 ONE = Task("t", (Pair(Grid(((0, 0),)), Grid(((7, 7),))),), (Grid(((8, 8),)),))
@@ -39,6 +40,12 @@ def found(*grids: Grid, perfect: bool = True, cost: float | None = 2.0, index: i
 def fused(*candidates: Candidate) -> Fused:
     (one,) = fuse(ONE, candidates, hierarchical_vote)
     return one
+
+
+def wrote(grid: Grid, votes: float = 1, perfect: bool = True, index: int = 0) -> list[Candidate]:
+    """What written programs with so many votes say."""
+    cost = SHORT - math.log2(votes)
+    return [Candidate(Query("t", index), grid, Channel.INDUCTION, program="p", cost=cost, perfect=perfect)]
 
 
 def poor(*grids: Grid) -> list[Candidate]:
@@ -242,3 +249,109 @@ class TestProperties:
         assume(unique(ONE, ranked))
         (one,) = fuse(ONE, [*model, *ranked], vote)
         assert one.attempts.first == next(candidate.grid for candidate in ranked if candidate.perfect)
+
+
+class TestTwoKindsOfPrograms:
+    """Programs that were searched for, and programs that a language model wrote."""
+
+    def test_what_both_say_comes_before_what_either_says_alone(self) -> None:
+        searched = [*found(B, cost=4.5), *found(A, cost=5.0)]
+        written = [*wrote(C, votes=1.2), *wrote(A)]
+        assert fused(*searched).attempts == Attempts(B, A)
+        assert fused(*written).attempts == Attempts(C, A)
+        assert fused(*searched, *written).attempts == Attempts(A, C)
+
+    def test_programs_of_one_kind_do_not_add_up(self) -> None:
+        # Ten of the search's programs that say the same are ten spellings of one idea.
+        assert fused(*found(*[A] * 10, cost=5.0), *found(B, cost=4.5)).attempts.first == B
+
+    def test_one_vote_weighs_as_much_as_the_longest_program_that_settles(self) -> None:
+        assert settled(ONE, wrote(A))
+        assert fused(*wrote(A), *found(B, cost=SHORT + 0.1)).attempts.first == A
+        assert fused(*wrote(A), *found(B, cost=SHORT - 0.1)).attempts.first == B
+
+    def test_four_votes_are_a_program_that_is_two_shorter(self) -> None:
+        assert fused(*wrote(A, votes=4), *found(B, cost=SHORT - 1.9)).attempts.first == A
+        assert fused(*wrote(A, votes=4), *found(B, cost=SHORT - 2.1)).attempts.first == B
+        tie = found(B, cost=SHORT - 2)
+        assert fused(*wrote(A, votes=4), *tie) == fused(*tie, *wrote(A, votes=4))
+
+    @pytest.mark.parametrize(
+        ("candidates", "is_unique"),
+        [
+            (wrote(A), True),
+            (wrote(A, perfect=False), False),
+            (wrote(A) + wrote(B, votes=2), False),
+            (wrote(A) + wrote(B, votes=9), True),
+            (found(A) + wrote(A), True),
+            (found(A) + wrote(B), False),
+            (found(A) + wrote(B, perfect=False), True),
+            (found(A, cost=1.0) + wrote(B), True),
+            # A long searched program has no say against a written one.
+            (wrote(A) + found(B, cost=SHORT + MARGIN), True),
+            (wrote(A) + found(B, cost=SHORT + MARGIN - 0.1), False),
+            (wrote(A, votes=8) + found(B, cost=SHORT + 0.1), True),
+        ],
+    )
+    def test_unique_is_what_both_kinds_agree_on(self, candidates: list[Candidate], is_unique: bool) -> None:
+        assert unique(ONE, candidates) == is_unique
+
+    def test_votes_are_compared_on_each_test_input(self) -> None:
+        # Eight agree on the first test input, of whom one has an answer to the second.
+        clear = wrote(A, votes=8)
+        assert unique(TWO, [*clear, *wrote(A, index=1)])
+        assert not unique(TWO, [*clear, *wrote(A, index=1), *found(B, cost=SHORT + 1, index=1)])
+        assert not unique(TWO, clear)
+
+    def test_settled_needs_short_programs_for_every_test_input(self) -> None:
+        long = [*found(A, cost=SHORT + 1), *found(A, cost=SHORT + 1, index=1)]
+        assert unique(TWO, [*wrote(A), *long])
+        assert not settled(TWO, [*wrote(A), *long])
+        assert settled(TWO, [*wrote(A), *wrote(A, index=1), *long])
+
+    @pytest.mark.parametrize(
+        ("candidates", "branch", "first", "second"),
+        [
+            (said(A, B) + wrote(A), Branch.AGREE, A, B),
+            (said(A, B) + wrote(C), Branch.PROGRAM_FIRST, C, A),
+            (said(A, B) + wrote(C) + wrote(D), Branch.MODEL_FIRST, A, C),
+            (said(A, B) + wrote(C) + wrote(A), Branch.AGREE, A, C),
+            (said(A, B) + wrote(C, perfect=False), Branch.MODEL_FIRST, A, C),
+            (said(A, B) + found(C) + wrote(D), Branch.MODEL_FIRST, A, C),
+            (said(A, B) + found(C, cost=9.0) + wrote(D), Branch.PROGRAM_FIRST, D, A),
+            (said(A, B) + poor(C) + wrote(D), Branch.PROGRAM_FIRST, D, A),
+            (said(A, B) + poor(C) + wrote(D, perfect=False), Branch.MODEL_FIRST, A, C),
+            (poor(C) + wrote(D, perfect=False), Branch.PROGRAM_ONLY, C, D),
+        ],
+    )
+    def test_beside_the_model(self, candidates: list[Candidate], branch: Branch, first: Grid, second: Grid) -> None:
+        one = fused(*candidates)
+        assert (one.branch, one.attempts) == (branch, Attempts(first, second))
+
+    @settings(deadline=None, max_examples=150)
+    @given(data=st.data())
+    def test_how_the_channels_are_mixed_does_not_matter(self, data: st.DataObject) -> None:
+        model, searched = data.draw(model_ballots()), data.draw(some_programs)
+        written = data.draw(st.lists(written_programs(QUERY, st.sampled_from([A, B, C])), max_size=4))
+        one = fuse(ONE, [*model, *searched, *written], hierarchical_vote)
+        kinds = data.draw(st.permutations([*[0] * len(model), *[1] * len(searched), *[2] * len(written)]))
+        left = [iter(data.draw(st.permutations(model))), iter(searched), iter(written)]
+        mixed = [next(left[kind]) for kind in kinds]
+        assert fuse(ONE, mixed, hierarchical_vote) == one
+        assert unique(ONE, mixed[::-1]) == unique(ONE, mixed)
+        assert settled(ONE, mixed[::-1]) == settled(ONE, mixed)
+
+    @settings(deadline=None, max_examples=150)
+    @given(data=st.data())
+    def test_what_is_unique_is_the_first_attempt(self, data: st.DataObject) -> None:
+        some = [
+            data.draw(st.lists(kind(query, st.sampled_from([A, B, C])), max_size=4))
+            for kind in (programs, written_programs)
+            for query in TWO.queries()
+        ]
+        ranked = [one for few in some for one in few]
+        assume(unique(TWO, ranked))
+        for query, one in zip(TWO.queries(), fuse(TWO, ranked, hierarchical_vote), strict=True):
+            perfect = [candidate for candidate in ranked if candidate.query == query and candidate.perfect]
+            assert one.attempts.first == min(perfect, key=lambda candidate: candidate.cost or 0.0).grid
+            assert (one.branch, one.doubt) == (Branch.PROGRAM_ONLY, 0.0)

@@ -10,17 +10,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from solver.attempts import check_submission, read_submission
+from solver.fusion import settled
 from solver.journal import read_journal
-from solver.records import SEARCH_EVENT, TASK_EVENT, Outcome
+from solver.records import INDUCTION_EVENT, SEARCH_EVENT, TASK_EVENT, Outcome
 from solver.task import Task, read_split, select
+from tests.fake_search import program_candidates
 from tests.fake_worker import make_tasks, write_base, write_tasks
 
 ROOT = Path(__file__).parents[1]
@@ -30,11 +31,11 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="fi
 
 @dataclass(frozen=True)
 class Command:
-    """A submission's command line but for its files. tasks: what it is about; records: of which there is one each."""
+    """A submission's command line but for its files. tasks: what it is about; records: how many of each kind."""
 
     words: tuple[str, ...]
     tasks: Sequence[Task]
-    records: tuple[str, ...] = (TASK_EVENT, SEARCH_EVENT)
+    records: Mapping[str, int]
 
     def start(self, folder: Path) -> subprocess.Popen[bytes]:
         files = ("--output", str(folder / "submission.json"), "--run-dir", str(folder / "run"), "--resume")
@@ -124,22 +125,27 @@ def kill_often(command: Command, folder: Path, kills: int, seed: int) -> None:
     for place in folder.glob("chain*"):
         command.finish(place)
         assert read_submission(place / "submission.json") == wanted
-        for kind in command.records:
+        for kind, count in command.records.items():
             records = [event for event in read_journal(place / "run" / "journal.jsonl") if event["event"] == kind]
-            assert Counter(event["task_id"] for event in records) == {task.id: 1 for task in command.tasks}
+            assert len(records) == len({event["task_id"] for event in records}) == count, "not one for each task"
             assert {event["status"] for event in records} == {Outcome.DONE.value}
 
 
-def fake_command(folder: Path, tasks: Sequence[Task], pause: float) -> Command:
-    """A submission with fake workers of both kinds that take so many seconds per task."""
+def fake_command(folder: Path, tasks: Sequence[Task], pause: float, channels: str = "ttt,search,programs") -> Command:
+    """A submission with fake workers that take so many seconds per task."""
     files = {"--challenges": write_tasks(folder / "challenges.json", tasks), "--base": write_base(folder / "base")}
+    if "programs" in channels:
+        files["--programs-base"] = write_base(folder / "writer")
+    settled_by_search = sum(settled(task, program_candidates(task)) for task in tasks)
     return Command(
         (
             *("-c", "import sys; from tests.fake_worker import drive; drive(*sys.argv[1:])", str(folder), str(pause)),
             *(word for flag, file in files.items() for word in (flag, str(file))),
             *("--no-ttt", "--device", "cpu", "--workers", "2", "--time-budget", "5m", "--seed", "3"),
+            *("--channels", channels),
         ),
         tasks,
+        {TASK_EVENT: len(tasks), SEARCH_EVENT: len(tasks), INDUCTION_EVENT: len(tasks) - settled_by_search},
     )
 
 
@@ -156,14 +162,13 @@ def test_killed_at_random_moments_with_the_embedded_base(tmp_path: Path) -> None
     words = ("submission.py", "--split", "arc1-training", "--limit", "3", "--ttt-steps", "2", "--time-budget", "5m")
     # What a search finds depends on how fast the machine is: only the model's answers can be compared.
     words = (*words, "--channels", "ttt", "--seed", "1")
-    kill_often(Command(words, tasks, (TASK_EVENT,)), tmp_path, kills=20, seed=12)
+    kill_often(Command(words, tasks, {TASK_EVENT: len(tasks)}), tmp_path, kills=20, seed=12)
 
 
 @needs_proc
-@pytest.mark.parametrize(("channel", "name"), [("ttt", "jobs"), ("search", "searches")])
+@pytest.mark.parametrize(("channel", "name"), [("ttt", "jobs"), ("search", "searches"), ("programs", "writings")])
 def test_a_worker_ends_with_its_parent_in_the_middle_of_a_job(tmp_path: Path, channel: str, name: str) -> None:
-    command = fake_command(tmp_path, make_tasks(2), 1000)
-    process = replace(command, words=(*command.words, "--channels", channel)).start(tmp_path)
+    process = fake_command(tmp_path, make_tasks(2), 1000, channel).start(tmp_path)
     end = time.monotonic() + 60
     while not (tmp_path / name).exists() and time.monotonic() < end:
         time.sleep(0.05)

@@ -12,7 +12,7 @@ from rich.console import Console
 from solver.evaluation import Solutions
 from solver.live import LINE_EVERY, Watch
 from solver.run_state import Run
-from tests.hand_made import OTHER, RIGHT, SOLUTIONS, TASKS, WRONG, Clock, begun, search, solve
+from tests.hand_made import OTHER, RIGHT, SOLUTIONS, TASKS, WRONG, Clock, begun, search, solve, write
 
 
 @pytest.fixture
@@ -85,6 +85,27 @@ class TestLine:
             "1/4 searched | 10m00s left | now starting | score so far 0.0 % (0 solved)"
         )
 
+    def test_three_channels_at_work(self, tmp_path: Path, clock: Clock) -> None:
+        run = begun(tmp_path, clock, devices=("cuda:0", "cuda:1"), searchers=2, writer=Path("x/a-writer"))
+        line = self.watch(SOLUTIONS).line
+        assert line(run) == "0/4 tasks | 0/4 searched | 0/4 with programs | 10m00s left | now starting"
+        write(run, "task00", RIGHT)
+        run.inducing.next(clock.now)
+        run.searching.next(clock.now)
+        assert line(run) == (
+            "0/4 tasks | 0/4 searched | 1/4 with programs | 10m00s left | searching task00 | writing for task01 | "
+            "score so far 100.0 % (1 solved)"
+        )
+        run.scheduler.next(clock.now)
+        assert "| writing for task01 | now task01 |" in line(run)
+
+    def test_programs_alone(self, tmp_path: Path, clock: Clock) -> None:
+        run = begun(tmp_path, clock, profile=None, devices=("cuda:0",), writer=Path("a-writer"))
+        write(run, "task00", WRONG)
+        assert self.watch().line(run) == "1/4 with programs | 10m00s left | now starting"
+        run.inducing.next(clock.now)
+        assert self.watch().line(run) == "1/4 with programs | 10m00s left | writing for task01"
+
     def test_many_tasks_at_once_are_counted(self, run: Run) -> None:
         run.scheduler.running = {f"task{number}": None for number in range(5)}  # type: ignore[misc]
         assert self.watch().line(run).endswith("| now 5 tasks")
@@ -123,6 +144,16 @@ class TestWatch:
         assert resumed == "resumed: 0 tasks were finished before, 1 were searched"
         watch.started(begun(tmp_path, clock, profile=None, devices=(), searchers=1))
         assert self.printed(watch)[0].startswith("4 tasks, 1 search worker(s), budget 10m00s")
+
+    def test_start_with_a_model_that_writes_programs(self, watch: Watch, tmp_path: Path, clock: Clock) -> None:
+        run = begun(tmp_path, clock, searchers=5, writer=Path("x/a-writer"))
+        write(run, "task00", RIGHT)
+        watch.started(run)
+        begin, resumed = self.printed(watch)
+        assert begin.startswith(
+            "4 tasks, base fake, 2 worker(s), 5 search worker(s), programs by a-writer, budget 10m00s"
+        )
+        assert resumed == "resumed: 0 tasks were finished before, 0 were searched, 1 have programs"
 
     def test_start_of_a_resumed_run(self, watch: Watch, run: Run) -> None:
         solve(run, "task00", RIGHT)

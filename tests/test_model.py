@@ -19,12 +19,11 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedTokenizerFast
 
 from solver.budget import Deadline
-from solver.generation import greedy
+from solver.decoding import greedy
 from solver.grid import InputError
 from solver.model import (
     Base,
     Quantize,
-    SlotCache,
     choose_device,
     dense_weight,
     free_memory,
@@ -306,23 +305,6 @@ def test_recovering_resets(base: Base) -> None:
     base.recover()
     assert not base.checkpointing
     assert torch.equal(logits(base.lm, BATCH), before)
-
-
-def test_a_cache_writes_each_rows_tokens_after_its_own_prompt() -> None:
-    """Keys [B, H, T, D] of two prompts of 3 and 1 tokens: the second row's first answer token goes over padding."""
-    cache = SlotCache(torch.tensor([3, 1]), capacity=5)
-    prompts = torch.arange(1.0, 7.0).view(2, 1, 3, 1)
-    cache.update(prompts, -prompts, 0)
-    for new in (10.0, 20.0):
-        cache.advance()
-        token = torch.full((2, 1, 1, 1), new)
-        keys, values = cache.update(token, -token, 0)
-    assert cache.get_seq_length() == 5
-    seen = cache.mask()[:, 0, 0]
-    assert seen.tolist() == [[True] * 5, [True, True, True, False, False]]
-    for stored, sign in ((keys, 1), (values, -1)):
-        assert stored[0, 0, :, 0].tolist() == [sign * key for key in (1, 2, 3, 10, 20)]
-        assert stored[1, 0, :3, 0].tolist() == [sign * key for key in (4, 10, 20)]
 
 
 @pytest.mark.parametrize(

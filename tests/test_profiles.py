@@ -20,8 +20,11 @@ from solver.profiles import (
     NATIVE,
     NATIVE_FOLDER,
     attached_bases,
+    attached_writers,
     check_files,
+    check_text_base,
     find_base,
+    find_writer,
     inspect_base,
 )
 from solver.prompt import NATIVE_TOKENS, NativeFormat
@@ -165,6 +168,84 @@ def test_a_base_without_weights_is_refused_under_its_built_in_name(
     monkeypatch.setattr(profiles, "NATIVE", replace(NATIVE, folder=folder))
     with pytest.raises(InputError, match="broken safetensors file"):
         find_base("native")
+
+
+class TestWriters:
+    """Bases that write programs."""
+
+    @pytest.fixture
+    def root(self, folder: Path) -> Path:
+        """Where Kaggle mounts what is attached to a notebook: here, a base that does not write programs."""
+        shutil.copytree(folder, folder.parent / "input" / "models" / "a-base" / "transformers" / "1")
+        return folder.parent / "input"
+
+    def attach(self, root: Path, folder: Path, place: str) -> Path:
+        return Path(shutil.copytree(folder, root / place))
+
+    def test_a_named_folder_needs_no_name_that_says_what_it_is(self, folder: Path, root: Path) -> None:
+        assert find_writer(str(folder), root) == folder
+        self.attach(root, folder, "an-induction-base")
+        assert find_writer(str(folder), root) == folder
+
+    @pytest.mark.parametrize("name", ["no-such-folder", "a-base", ""])
+    def test_an_unknown_name_is_refused(self, root: Path, name: str) -> None:
+        with pytest.raises(InputError, match=f"^--programs-base {name}: is not a folder$" if name else "config.json"):
+            find_writer(name, root)
+
+    def test_a_file_is_no_folder(self, folder: Path, root: Path) -> None:
+        with pytest.raises(InputError, match="is not a folder"):
+            find_writer(str(folder / "config.json"), root)
+
+    @pytest.mark.parametrize(
+        "place",
+        [
+            "llama-3.1-arc-potpourri-induction-8b",
+            "Llama-3.1-ARC-Potpourri-Induction-8B/transformers/default/1",
+            "models/barc0/some-INDUCTION-model/transformers/default/1",
+            "datasets/someone/a/induction/deep/down",
+        ],
+    )
+    def test_an_attached_one_is_known_by_a_word_in_its_path(self, folder: Path, root: Path, place: str) -> None:
+        assert attached_writers(root) == []
+        attached = self.attach(root, folder, place)
+        assert attached_writers(root) == [attached]
+        assert find_writer(None, root) == attached
+
+    def test_the_first_of_several_that_are_whole(self, folder: Path, root: Path) -> None:
+        broken, second, first = (self.attach(root, folder, f"{place}-induction") for place in "acb")
+        (broken / "tokenizer.json").unlink()
+        assert attached_writers(root) == [first, second]
+        truncated(first)
+        assert find_writer(None, root) == second
+
+    def test_a_word_above_the_mounts_says_nothing(self, folder: Path, root: Path) -> None:
+        elsewhere = Path(shutil.copytree(root, folder.parent / "induction"))
+        assert attached_writers(elsewhere) == []
+
+    @pytest.mark.parametrize("mounted", [True, False])
+    def test_without_one_the_line_says_what_to_attach_and_where(self, root: Path, mounted: bool) -> None:
+        root = root if mounted else root / "nowhere"
+        with pytest.raises(InputError) as caught:
+            find_writer(None, root)
+        text = str(caught.value)
+        assert "\n" not in text
+        for part in ("--channels programs", profiles.INDUCTION_BASE, "tokenizer.json", str(root), "--programs-base"):
+            assert part in text
+
+    def test_any_vocabulary_will_do(self, folder: Path) -> None:
+        renumbered(folder)
+        check_text_base(folder)
+
+    @pytest.mark.parametrize(("damage", "file", "problem"), [one for one in BROKEN if "format" not in one[2]])
+    def test_what_is_no_base_is_an_input_error_naming_the_file(
+        self, folder: Path, damage: Callable[[Path], None], file: str, problem: str
+    ) -> None:
+        check_text_base(folder)
+        damage(folder)
+        with pytest.raises(InputError, match=problem) as caught:
+            find_writer(str(folder))
+        assert str(folder / file) in str(caught.value)
+        assert "\n" not in str(caught.value)
 
 
 @needs_native

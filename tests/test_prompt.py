@@ -169,6 +169,86 @@ def test_decoding_follows_true_answers_to_the_positions_of_encoding(fmt: NativeF
     assert finished.sum() == len(episodes)
 
 
+def stepwise(fmt: NativeFormat, last: int, ids: list[int]) -> tuple[npt.NDArray[np.bool_], list[int]]:
+    """What is legal before each token and after the last, and the tokens' positions, step by step."""
+    decoding = fmt.decoding(np.array([last]))
+    legal, positions = [decoding.legal()[0]], []
+    for token in ids:
+        positions.append(int(decoding.advance(np.array([token]))[0]))
+        legal.append(decoding.legal()[0])
+    return np.stack(legal), positions
+
+
+@st.composite
+def legal_answers(draw: st.DrawFn) -> list[int]:
+    """Legal tokens, step by step: often cut short, sometimes with padding after their end."""
+    decoding = NativeFormat().decoding(np.zeros(1, dtype=np.int64))
+    ids: list[int] = []
+    # Rare line ends make wide grids, frequent ones tall ones.
+    ends = draw(st.sampled_from([0.03, 0.3, 0.8]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    for _ in range(draw(st.integers(0, 100))):
+        legal = decoding.legal()[0]
+        weights = np.where(np.arange(len(legal)) < COLOURS, (1 - ends) / COLOURS, ends / 2) * legal
+        ids.append(int(rng.choice(len(legal), p=weights / weights.sum())))
+        decoding.advance(np.array(ids[-1:]))
+    return ids
+
+
+LASTS = st.integers(0, 40).map(lambda grid: 1024 * grid)
+
+
+@every_format
+@settings(deadline=None, max_examples=150)
+@given(ids=legal_answers(), last=LASTS, data=st.data())
+def test_whole_answers_are_as_legal_and_where_they_are_step_by_step(
+    fmt: NativeFormat, ids: list[int], last: int, data: st.DataObject
+) -> None:
+    legal, positions = stepwise(fmt, last, ids)
+    start = data.draw(st.integers(0, len(ids)))
+    array = np.array(ids, dtype=np.int64)
+    assert fmt.legal_along(array).tolist() == legal.tolist()
+    assert fmt.legal_along(array, start).tolist() == legal[start:].tolist()
+    assert fmt.positions_along(last, array).tolist() == positions
+    assert fmt.positions_along(last, array, start).tolist() == positions[start:]
+
+
+@settings(deadline=None, max_examples=150)
+@given(ids=legal_answers(), more=st.lists(st.integers(-3, 20) | st.sampled_from([ROW, END]), max_size=20))
+def test_nothing_may_follow_what_is_not_legal(ids: list[int], more: list[int]) -> None:
+    fmt = NativeFormat()
+    whole = [*ids, *more]
+    found = fmt.legal_along(np.array(whole, dtype=np.int64), len(ids))
+    assert found.shape == (len(more) + 1, fmt.vocabulary)
+    for place, token in enumerate(more):
+        legal, _ = stepwise(fmt, 0, whole[: len(ids) + place])
+        assert found[place].tolist() == legal[-1].tolist()
+        if not (0 <= token < fmt.vocabulary and legal[-1][token]):
+            assert not found[place + 1 :].any()
+            break
+
+
+@settings(deadline=None, max_examples=60)
+@given(answers=st.lists(legal_answers(), min_size=1, max_size=4), data=st.data())
+def test_rows_of_a_decoding_may_be_left_out_and_reordered(answers: list[list[int]], data: st.DataObject) -> None:
+    fmt = NativeFormat()
+    shortest = min(map(len, answers))
+    lasts = np.arange(len(answers)) * 1024
+    decoding = fmt.decoding(lasts)
+    for step in range(shortest):
+        decoding.advance(np.array([answer[step] for answer in answers]))
+    rows = data.draw(st.lists(st.integers(0, len(answers) - 1), min_size=1, max_size=4))
+    decoding.select(np.array(rows))
+    legal = decoding.legal()
+    tokens = legal.argmax(1)
+    positions = decoding.advance(tokens)
+    for number, row in enumerate(rows):
+        expected, places = stepwise(fmt, int(lasts[row]), [*answers[row][:shortest], int(tokens[number])])
+        assert legal[number].tolist() == expected[-2].tolist()
+        assert decoding.legal()[number].tolist() == expected[-1].tolist()
+        assert positions[number] == places[-1]
+
+
 def walk(fmt: NativeFormat, scores: Scores, noise: np.random.Generator | None, batch: int = 1) -> list[list[int]]:
     """Writes answers by always taking the legal token with the highest score plus noise."""
     decoding = fmt.decoding(np.full(batch, 5120))

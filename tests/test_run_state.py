@@ -14,15 +14,25 @@ from solver.augmentation import Dihedral, Transform, View
 from solver.fusion import SHORT, Branch
 from solver.grid import Grid, InputError
 from solver.journal import Journal
-from solver.records import SEARCH_EVENT, TASK_EVENT, Outcome, SearchRecord, TaskRecord
-from solver.run_state import VOTES, Run, Settings, new_run
-from solver.scheduler import WARM_UP_SHARE, search_policy
+from solver.records import (
+    INDUCTION_EVENT,
+    SEARCH_EVENT,
+    TASK_EVENT,
+    InductionRecord,
+    Outcome,
+    SearchRecord,
+    TaskRecord,
+)
+from solver.run_state import Run, new_run
+from solver.scheduler import WARM_UP_SHARE, induction_policy, search_policy
+from solver.settings import VOTES, Settings
 from solver.task import Query, Task
 from solver.voting import fallback
 from tests.fake_worker import PROFILE, make_tasks
 
 A, B, C = (Grid(((colour,),)) for colour in range(3))
 BEGAN = 500.0
+WRITER = Path("writer")
 
 
 def make_settings(folder: Path, **changes: Any) -> Settings:
@@ -82,6 +92,8 @@ class TestSettings:
             "vote": "flat",
             "passes": 1,
         }
+        assert plain.fixed(tasks)["programs_base"] is plain.fixed(tasks)["programs_weights"] is None
+        assert replace(plain, writer=Path("base")).fixed(tasks) != plain.fixed(tasks)
         assert replace(plain, **free).fixed(tasks) == plain.fixed(tasks)
         assert plain.fixed(tasks[::-1]) == plain.fixed(tasks)
         for name, other in {"seed": 6, "quantize": "none", "ttt": False, "ttt_steps": 4}.items():
@@ -144,7 +156,11 @@ class TestVote:
             state = fresh(tmp_path, tasks, vote=vote)
             state.found["task00"] = list(found)
             answers[vote] = votes(state, "task00")[0]
-        assert answers == {"flat": Attempts(A, B), "hierarchical": Attempts(B, C)}
+        by_count = Attempts(A, B)
+        # Nothing was scored, so votes by scores count.
+        assert answers == {"flat": by_count, "hierarchical": Attempts(B, C), "poe": by_count, "poe+counts": by_count}
+        state.found["task00"] = [replace(one, score=float(one.grid == C)) for one in found]
+        assert votes(state, "task00")[0] == Attempts(C, A)
 
     def test_doubt(self, tmp_path: Path) -> None:
         state = fresh(tmp_path, make_tasks(2))
@@ -170,6 +186,16 @@ def searched(task: Task, *grids: Grid, cost: float = 2.0, status: Outcome = Outc
     return SearchRecord(task.id, status, found)
 
 
+def induced(task: Task, *grids: Grid, cost: float = SHORT, status: Outcome = Outcome.DONE) -> InductionRecord:
+    """Written programs that are perfect and say this to every test input."""
+    found = tuple(
+        Candidate(query, grid, Channel.INDUCTION, program="p", cost=cost, perfect=True)
+        for query in task.queries()
+        for grid in grids
+    )
+    return InductionRecord(task.id, status, found)
+
+
 class TestChannels:
     @pytest.mark.parametrize(
         ("changes", "channels", "turns"),
@@ -179,6 +205,11 @@ class TestChannels:
             ({"searchers": 2, "devices": ("cuda:0", "cuda:1")}, ["ttt", "search"], False),
             ({"searchers": 2, "devices": (None,)}, ["ttt", "search"], False),
             ({"searchers": 2, "devices": (), "profile": None}, ["search"], False),
+            ({"writer": WRITER}, ["ttt", "programs"], False),
+            ({"writer": WRITER, "searchers": 2}, ["ttt", "search", "programs"], True),
+            ({"writer": WRITER, "searchers": 2, "profile": None}, ["search", "programs"], True),
+            ({"writer": WRITER, "searchers": 2, "devices": ("cuda:0",)}, ["ttt", "search", "programs"], False),
+            ({"writer": WRITER, "profile": None}, ["programs"], False),
         ],
     )
     def test_which_and_whether_one_waits_for_the_other(
@@ -197,7 +228,32 @@ class TestChannels:
         alone = fresh(tmp_path, tasks, searchers=3, profile=None, devices=())
         assert (len(alone.searching.waiting), alone.scheduler.waiting) == (4, [])
         assert alone.searching.policy.stop == BEGAN + 594.0
-        assert fresh(tmp_path, tasks).searching.waiting == []
+        assert fresh(tmp_path, tasks).searching.waiting == fresh(tmp_path, tasks).inducing.waiting == []
+        three = fresh(tmp_path, tasks[::-1], searchers=3, writer=WRITER)
+        assert three.inducing.waiting == three.scheduler.waiting == three.searching.waiting
+        # Its share of the time begins when there is room for it.
+        assert three.inducing.policy == induction_policy(BEGAN, BEGAN + 594.0, 2, turns=False)
+        alone = fresh(tmp_path, tasks, writer=WRITER, profile=None)
+        assert (alone.scheduler.waiting, alone.searching.waiting, len(alone.inducing.waiting)) == ([], [], 4)
+
+    def test_programs_have_said_all_once_they_are_done_dropped_or_out_of_time(self, tmp_path: Path) -> None:
+        tasks = make_tasks(2)
+        first, second = (task.id for task in tasks)
+        assert fresh(tmp_path, tasks).closed(first)
+        state = fresh(tmp_path, tasks, searchers=2, writer=WRITER)
+        assert not state.closed(first)
+        state.inducing.drop(first)
+        assert not state.closed(first)
+        grant = state.searching.next(BEGAN)
+        assert grant is not None
+        assert grant.task_id == first
+        assert not state.closed(first)
+        state.searching.finished(first, 0.0)
+        assert state.closed(first)
+        assert not state.closed(second)
+        for scheduler in (state.searching, state.inducing):
+            scheduler.policy = replace(scheduler.policy, stop=BEGAN)
+        assert state.closed(second)
 
     def test_a_search_changes_what_the_model_does_next(self, tmp_path: Path) -> None:
         tasks = make_tasks(4)
@@ -222,6 +278,39 @@ class TestChannels:
         assert state.scheduler.doubt == {"task00": 0}
         assert state.scheduler.next(BEGAN) is None
 
+    def test_a_search_that_settles_a_task_leaves_nothing_to_write(self, tmp_path: Path) -> None:
+        tasks = make_tasks(4)
+        state = fresh(tmp_path, tasks, searchers=1, writer=WRITER)
+        state.searched(searched(tasks[0], A))
+        state.searched(searched(tasks[1], A, cost=SHORT + 1))
+        state.searched(searched(tasks[2], A, B))
+        state.searched(searched(tasks[3], status=Outcome.FAILED))
+        assert state.inducing.waiting == ["task01", "task02", "task03"]
+
+    def test_written_programs_change_what_the_model_does_next(self, tmp_path: Path) -> None:
+        tasks = make_tasks(4)
+        state = fresh(tmp_path, tasks, searchers=1, writer=WRITER)
+        state.searched(searched(tasks[1], A, cost=SHORT + 1))
+        state.searched(searched(tasks[2], A, cost=SHORT - 1))
+        assert state.scheduler.deferred == ["task02"]
+        state.written(induced(tasks[0], A))
+        state.written(induced(tasks[1], A))
+        state.written(induced(tasks[3], A, cost=SHORT + 1))
+        assert state.scheduler.deferred == ["task02", "task00", "task01"]
+        assert state.scheduler.waiting == ["task03"]
+        assert [state.doubt(task.id) for task in tasks] == [0, 0, 0, 0]
+        assert len(state.candidates("task01")) == 2 * len(tasks[1].test_inputs)
+        assert state.reached() == ["task00", "task01", "task02", "task03"]
+
+    def test_written_programs_and_searched_ones_may_disagree(self, tmp_path: Path) -> None:
+        tasks = make_tasks(1)
+        state = fresh(tmp_path, tasks, searchers=1, writer=WRITER)
+        state.written(induced(tasks[0], B))
+        assert (state.doubt("task00"), state.scheduler.deferred) == (0, ["task00"])
+        state.searched(searched(tasks[0], A, cost=SHORT))
+        assert (state.doubt("task00"), state.scheduler.waiting) == (1, ["task00"])
+        assert state.inducing.waiting == [], "the search alone is sure"
+
     def test_answers_of_one_channel_and_of_both(self, tmp_path: Path) -> None:
         tasks = make_tasks(2)
         state = fresh(tmp_path, tasks, searchers=1)
@@ -234,8 +323,48 @@ class TestChannels:
         (fused,) = state.conclude("task00")
         assert (fused.branch, state.answers[query]) == (Branch.PROGRAM_FIRST, Attempts(C, A))
 
+    def test_answers_of_written_programs_alone(self, tmp_path: Path) -> None:
+        tasks = make_tasks(2)
+        state = fresh(tmp_path, tasks, searchers=1, writer=WRITER)
+        query = Query("task00", 0)
+        state.found["task00"] = [candidate(query, A), candidate(query, B)]
+        state.searched(searched(tasks[0], C, cost=SHORT + 4))
+        state.written(induced(tasks[0], B))
+        assert state.alone(Channel.INDUCTION)[query].first == B
+        assert state.alone(Channel.PROGRAM)[query].first == C
+        assert state.alone(Channel.INDUCTION)[Query("task01", 1)] == fallback(tasks[1], 1)
+        (fused,) = state.conclude("task00")
+        assert (fused.branch, state.answers[query]) == (Branch.PROGRAM_FIRST, Attempts(B, A))
+
 
 class TestResume:
+    def test_written_programs_come_back_and_are_not_written_again(self, tmp_path: Path) -> None:
+        tasks = make_tasks(4)
+        settings = make_settings(tmp_path, searchers=1, writer=WRITER)
+        done, failed = induced(tasks[0], A, cost=SHORT + 1), induced(tasks[1], B, status=Outcome.FAILED)
+        with Journal(settings.journal) as journal:
+            journal.append("run", **settings.to_json(tasks))
+            for one in (done, failed, induced(tasks[2], status=Outcome.TIMED_OUT)):
+                journal.append(INDUCTION_EVENT, **one.to_json())
+            journal.append(SEARCH_EVENT, **searched(tasks[0], C).to_json())
+            journal.append(SEARCH_EVENT, **searched(tasks[3], C).to_json())
+        state = fresh(tmp_path, tasks, resume=True, searchers=1, writer=WRITER)
+        assert state.inductions["task00"] == done
+        # What failed has its say until it has been tried again; what a search has settled is not tried.
+        assert state.inducing.waiting == ["task01", "task02"]
+        assert state.answers[Query("task01", 0)].first == B
+        assert state.answers[Query("task00", 0)] == Attempts(C, A), "both kinds of programs count"
+
+    def test_another_base_that_writes_programs_is_another_run(self, tmp_path: Path) -> None:
+        tasks = make_tasks(1)
+        write_journal(make_settings(tmp_path, writer=WRITER), tasks)
+        with pytest.raises(InputError, match="programs_base was 'writer', now it is 'other'"):
+            fresh(tmp_path, tasks, resume=True, writer=Path("other"))
+        (tmp_path / "writer").mkdir()
+        (tmp_path / "writer" / "model.safetensors").write_bytes(b"weights")
+        with pytest.raises(InputError, match="programs_weights was 0, now it is 7"):
+            fresh(tmp_path, tasks, resume=True, writer=tmp_path / "writer")
+
     def test_searches_come_back_and_are_not_repeated(self, tmp_path: Path) -> None:
         tasks = make_tasks(4)
         settings = make_settings(tmp_path, searchers=1)

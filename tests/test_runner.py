@@ -15,15 +15,18 @@ import pytest
 from solver import runner
 from solver.attempts import Attempts, check_submission, read_submission
 from solver.crew import LIVES, Crew
+from solver.fusion import fuse
 from solver.grid import InputError
 from solver.journal import Journal, read_journal
+from solver.profiles import Decode
 from solver.records import TASK_EVENT, Outcome, TaskRecord, finished_tasks
-from solver.run_state import Run, Settings, new_run
+from solver.run_state import Run, new_run
 from solver.runner import _seed, run
 from solver.scheduler import MAX_TRIES
+from solver.settings import Settings
 from solver.task import Task
-from solver.voting import choose, fallback, hierarchical_vote
-from tests.fake_worker import PROFILE, Script, answers, make_tasks
+from solver.voting import choose, fallback, hierarchical_vote, poe_vote
+from tests.fake_worker import PROFILE, Script, answers, make_tasks, scores
 
 AMPLE = 120.0
 """A budget that no run of this file needs, however busy the machine is."""
@@ -423,6 +426,38 @@ class TestResume:
         assert journal(tmp_path)[0]["event"] == "run"
 
 
+class TestScores:
+    def expected(self, task: Task, passes: int) -> tuple[Attempts, ...]:
+        """By the scores that the last pass gave to what all passes have found."""
+        found = [one for number in range(passes) for one in answers(task, _seed(7, task.id, number))]
+        given = scores(task, found, passes - 1)
+        rated = [replace(one, score=given[one.query][one.grid]) for one in found]
+        return tuple(one.attempts for one in fuse(task, rated, poe_vote))
+
+    def test_they_decide_and_come_back_with_a_resumed_run(self, tmp_path: Path, play: Play) -> None:
+        tasks = make_tasks(3)
+        play(tasks, vote="poe")
+        assert all(written(tmp_path, task) == self.expected(task, 1) for task in tasks)
+        (tmp_path / "submission.json").unlink()
+        play(tasks, vote="poe", resume=True)
+        assert all(written(tmp_path, task) == self.expected(task, 1) for task in tasks)
+        # The last pass's scores of all candidates count, not those that the first pass gave to its own.
+        play(tasks, vote="poe", resume=True, passes=2)
+        assert all(written(tmp_path, task) == self.expected(task, 2) for task in tasks)
+        assert any(self.expected(task, 1) != self.expected(task, 2) for task in tasks)
+        play(tasks, vote="poe", resume=True)
+        assert all(written(tmp_path, task) == self.expected(task, 2) for task in tasks)
+
+    def test_a_further_pass_is_told_what_the_first_found(self, tmp_path: Path, play: Play) -> None:
+        tasks = make_tasks(2)
+        play(tasks, passes=2)
+        told = [json.loads(line) for line in Script(tmp_path).read("told")]
+        counts = {(one["task"], one["number"]): one["model"] for one in told}
+        inputs = {task.id: len(task.test_inputs) for task in tasks}
+        assert counts == {(task, number): 3 * number * inputs[task] for task in inputs for number in range(2)}
+        assert all(one["closed"] for one in told)
+
+
 class TestRefusals:
     """Before anything is written or started."""
 
@@ -457,6 +492,7 @@ class TestRefusals:
             ({"seed": 8}, "seed was 7, now it is 8"),
             ({"profile": replace(PROFILE, name="other")}, "base was 'fake', now it is 'other'"),
             ({"quantize": "none"}, "quantize was 'nf4', now it is 'none'"),
+            ({"decode": Decode.DFS}, "decode was 'greedy', now it is 'dfs'"),
             ({"ttt": False}, "ttt was True, now it is False"),
             ({"ttt_steps": 3}, "ttt_steps was 0, now it is 3"),
         ],

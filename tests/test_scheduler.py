@@ -12,14 +12,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from solver.scheduler import (
+    INDUCTION_SHARE,
     MAX_TRIES,
     SEARCH_LONGEST,
     SEARCH_LONGEST_ALONE,
     SEARCH_SHARE,
+    WRITING_MARGIN,
     Grant,
     Policy,
     Scheduler,
     easiest_first,
+    induction_policy,
     room_beside,
     search_policy,
 )
@@ -53,6 +56,7 @@ class Life(RuleBasedStateMachine):
         self.doubt: dict[str, float] = {}
         self.given_up: set[str] = set()
         self.settled: set[str] = set()
+        self.dropped: set[str] = set()
 
     @precondition(lambda self: len(self.running) < self.policy.workers)
     @rule()
@@ -68,6 +72,7 @@ class Life(RuleBasedStateMachine):
         assert self.now < self.policy.stop, "a job started at or after the stop"
         assert grant.task_id not in self.running, "one task given to two workers"
         assert grant.task_id not in self.given_up, "a task that killed its workers came back"
+        assert grant.task_id not in self.dropped, "a task that nobody wants came back"
         assert grant.number == self.finished[grant.task_id] < self.policy.passes
         assert self.now <= grant.ends <= min(self.policy.stop, self.now + self.policy.longest + SLACK)
         if unseen:
@@ -89,12 +94,13 @@ class Life(RuleBasedStateMachine):
     @rule(data=st.data(), doubt=st.sampled_from([0.0, 0.5, 1.0]), settled=st.booleans())
     def learn(self, data: st.DataObject, doubt: float, settled: bool) -> None:
         """The other channel answers a task, whatever this one is doing with it."""
-        tasks = sorted({*self.scheduler.waiting, *self.scheduler.running, *self.scheduler.passes})
+        scheduler = self.scheduler
+        tasks = sorted({*scheduler.waiting, *scheduler.deferred, *scheduler.running, *scheduler.passes})
         if not tasks:
             return
         task_id = data.draw(st.sampled_from(tasks))
         tried = self.tries[task_id, self.finished[task_id]]
-        before = [*self.scheduler.waiting]
+        before, deferred = [*self.scheduler.waiting], [*self.scheduler.deferred]
         self.scheduler.learned(task_id, doubt, settled)
         if task_id in self.doubt:
             self.doubt[task_id] = doubt
@@ -103,6 +109,24 @@ class Life(RuleBasedStateMachine):
         elif settled and task_id in before and not tried:
             self.settled.add(task_id)
             assert task_id in self.scheduler.deferred
+        elif not settled and task_id in deferred:
+            self.settled.remove(task_id)
+            assert task_id in self.scheduler.waiting
+        assert [one for one in before if one != task_id] == [one for one in self.scheduler.waiting if one != task_id]
+
+    @precondition(lambda self: hasattr(self, "policy"))
+    @rule(data=st.data())
+    def drop(self, data: st.DataObject) -> None:
+        """Another channel leaves nothing to do for a task, whatever this one is doing with it."""
+        known = sorted({*self.scheduler.waiting, *self.scheduler.running, *self.scheduler.deferred, "other"})
+        task_id = data.draw(st.sampled_from(known))
+        started = self.finished[task_id] or self.tries[task_id, 0]
+        before = [*self.scheduler.waiting]
+        self.scheduler.drop(task_id)
+        if task_id in before and not started:
+            self.dropped.add(task_id)
+        if started and not self.finished[task_id]:
+            assert self.scheduler.waiting == before, "a task that is to be tried again is gone"
         assert [one for one in before if one != task_id] == [one for one in self.scheduler.waiting if one != task_id]
 
     @rule(seconds=st.floats(0, 60))
@@ -350,6 +374,13 @@ class TestDeferred:
         scheduler.learned("task00", 0.0, settled=True)
         assert scheduler.waiting == names(2)
 
+    def test_one_that_is_contradicted_is_the_next_of_those_that_need_a_pass(self) -> None:
+        scheduler = self.deferring("task00", "task02")
+        scheduler.learned("task02", 1.0, settled=False)
+        assert (scheduler.waiting, scheduler.deferred) == (["task02", "task01", "task03"], ["task00"])
+        made = simulate(scheduler, lambda grant, share: share)
+        assert [grant.ends - now for now, grant in made] == pytest.approx([1000 / 3] * 3)
+
     def test_doubt_that_is_gone_ends_further_passes(self) -> None:
         scheduler = Scheduler(Policy(1000.0, 1, passes=3), names(3))
         for task_id in names(3):
@@ -398,6 +429,60 @@ class TestSearchPolicy:
 
     def test_past_the_end_there_is_nothing(self) -> None:
         assert Scheduler(search_policy(800.0, 700.0, 2, turns=True), names(2)).next(800.0) is None
+
+
+class TestInductionPolicy:
+    def test_in_turns_it_gets_its_share_of_the_time_evenly_over_the_tasks(self) -> None:
+        scheduler = Scheduler(induction_policy(100.0, 1100.0, 2, turns=True), names(10))
+        assert scheduler.policy == Policy(100.0 + 1000.0 * INDUCTION_SHARE, 2)
+        assert scheduler.next(100.0) == Grant("task00", 100.0 + 200.0 * INDUCTION_SHARE, 0)
+
+    @settings(deadline=None, max_examples=100)
+    @given(
+        seconds=st.floats(1, 50000),
+        workers=st.integers(1, 8),
+        tasks=st.integers(1, 30),
+        used=st.lists(st.floats(0, 1), min_size=30, max_size=30),
+    )
+    def test_in_turns_it_never_takes_more_than_its_share(
+        self, seconds: float, workers: int, tasks: int, used: list[float]
+    ) -> None:
+        scheduler = Scheduler(induction_policy(0.0, seconds, workers, turns=True), names(tasks))
+        made = simulate(scheduler, lambda grant, share: used.pop() * share, lambda grant: 1.0)
+        assert all(grant.ends <= seconds * INDUCTION_SHARE + SLACK for _, grant in made)
+        assert sorted(grant.task_id for _, grant in made) == names(tasks), "every task once"
+        assert scheduler.next(seconds * INDUCTION_SHARE) is None
+
+    @settings(deadline=None, max_examples=100)
+    @given(seconds=st.floats(1, 50000))
+    def test_alone_it_ends_a_little_before_the_end(self, seconds: float) -> None:
+        policy = induction_policy(0.0, seconds, 3, turns=False)
+        assert policy == Policy(policy.stop, 3)
+        assert seconds - policy.stop == pytest.approx(min(WRITING_MARGIN, seconds / 10), rel=1e-6)
+
+    @pytest.mark.parametrize("turns", [True, False])
+    def test_past_the_end_there_is_nothing(self, turns: bool) -> None:
+        assert Scheduler(induction_policy(800.0, 700.0, 2, turns), names(2)).next(800.0) is None
+
+
+class TestDrop:
+    def test_a_task_that_waits_is_gone(self) -> None:
+        scheduler = Scheduler(Policy(100.0, 1), names(3))
+        scheduler.drop("task01")
+        scheduler.drop("other")
+        assert scheduler.waiting == ["task00", "task02"]
+        for task_id in scheduler.waiting[:]:
+            scheduler.drop(task_id)
+        assert scheduler.exhausted(0.0)
+
+    def test_one_that_is_worked_on_or_tried_again_stays(self) -> None:
+        scheduler = Scheduler(Policy(100.0, 1), names(2))
+        scheduler.next(0.0)
+        scheduler.drop("task00")
+        assert scheduler.running.keys() == {"task00"}
+        scheduler.lost("task00")
+        scheduler.drop("task00")
+        assert scheduler.waiting == names(2)
 
 
 class TestRoom:

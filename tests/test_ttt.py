@@ -18,7 +18,7 @@ from torch import Tensor
 from solver import ttt
 from solver.augmentation import Dihedral, Transform, View
 from solver.budget import Deadline
-from solver.generation import greedy
+from solver.decoding import greedy
 from solver.grid import BLACK, Grid
 from solver.model import Base, loss_sum
 from solver.prompt import PAD, Encoded, NativeFormat

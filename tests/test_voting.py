@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given, settings
@@ -19,6 +20,8 @@ from solver.voting import (
     flat_vote,
     hierarchical_vote,
     majority_grids,
+    poe_counts_vote,
+    poe_vote,
     predicted_shape,
 )
 from tests.strategies import ballots, candidates, grids, tasks
@@ -27,7 +30,7 @@ QUERY = Query("t", 0)
 IDENTITY, TRANSPOSE, ROT90, ROT180 = Dihedral.IDENTITY, Dihedral.TRANSPOSE, Dihedral.ROT90, Dihedral.ROT180
 A, B, C, D, E = (Grid(((colour,),)) for colour in range(1, 6))
 Vote = Callable[[Sequence[Candidate]], tuple[Grid, ...]]
-VOTES = [flat_vote, hierarchical_vote]
+VOTES = [flat_vote, hierarchical_vote, poe_vote, poe_counts_vote]
 
 
 def grid(*rows: str) -> Grid:
@@ -110,6 +113,45 @@ class TestHierarchicalVote:
         assert hybrid in majority
         assert hierarchical_vote(found)[0] == first
         assert hierarchical_vote([*found, *by(TRANSPOSE, first)])[0] == first
+
+
+def scored(grid: Grid, score: float | None, count: int = 1, dihedral: Dihedral = ROT90) -> list[Candidate]:
+    return [replace(one, score=score) for one in by(dihedral, *[grid] * count)]
+
+
+class TestProductOfExperts:
+    def test_the_most_probable_under_all_views_first(self) -> None:
+        found = [*scored(A, -3.0, 5), *scored(B, -2.0), *scored(C, -4.0)]
+        assert poe_vote(found) == (B, A, C)
+
+    def test_with_counts_a_grid_said_twice_weighs_as_one_twice_as_probable(self) -> None:
+        found = [*scored(A, -2.0 - math.log(2) + 1e-6, 2), *scored(B, -2.0)]
+        assert poe_vote(found) == (B, A)
+        assert poe_counts_vote(found) == (A, B)
+        found = [*scored(A, -2.0 - math.log(2) - 1e-6, 2), *scored(B, -2.0)]
+        assert poe_counts_vote(found) == (B, A)
+
+    @pytest.mark.parametrize("vote", [poe_vote, poe_counts_vote])
+    def test_what_was_not_scored_under_all_views_stands_behind_what_was(self, vote: Vote) -> None:
+        found = [*scored(A, None, 9), *scored(B, None), *scored(C, -90.0), *scored(D, -math.inf)]
+        assert vote(found) == (C, D, A, B)
+
+    @pytest.mark.parametrize("vote", [poe_vote, poe_counts_vote])
+    def test_without_any_scores_it_is_the_flat_vote(self, vote: Vote) -> None:
+        found = [*by(IDENTITY, A), *by(ROT90, B, B, C), *by(ROT180, C, logprob=-1.0)]
+        assert vote(found) == flat_vote(found)
+        assert vote([]) == ()
+
+    @pytest.mark.parametrize("vote", [poe_vote, poe_counts_vote])
+    def test_ties_go_to_the_count_then_to_the_identity_then_to_the_best_logprob(self, vote: Vote) -> None:
+        assert poe_vote([*scored(A, -1.0), *scored(B, -1.0, 2)]) == (B, A)
+        assert vote([*scored(A, -1.0), *scored(B, -1.0, dihedral=IDENTITY)]) == (B, A)
+        assert vote([*scored(A, -1.0), *[replace(one, logprob=-2.0) for one in scored(B, -1.0)]]) == (B, A)
+        assert vote([*scored(B, -1.0), *scored(A, -1.0)]) == (A, B)
+
+    @pytest.mark.parametrize("vote", [poe_vote, poe_counts_vote])
+    def test_an_unusable_score_is_as_good_as_none(self, vote: Vote) -> None:
+        assert vote([*scored(A, math.nan, 3), *scored(B, -9.0)]) == (B, A)
 
 
 @pytest.mark.parametrize("vote", VOTES)

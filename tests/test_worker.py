@@ -16,7 +16,7 @@ import torch
 
 from solver import worker
 from solver.attempts import Candidate
-from solver.jobs import Finished, Job, Message, Partial, Ready, Unusable, WorkerSettings
+from solver.jobs import Finished, Job, Manner, Message, Partial, Rated, Ready, Unusable, WorkerSettings
 from solver.model import Base, native_dtype
 from solver.pipeline import solve
 from solver.training import Stop
@@ -101,13 +101,26 @@ def test_a_worker_is_ready_then_sends_each_jobs_candidates_then_its_end() -> Non
     for task, executed in ((first, 2), (second, 0)):
         candidates, finished = of(rest, task.id)
         views = 8 * len(task.test_inputs)
-        assert len(candidates) + finished.unparsed == finished.views == finished.planned_views == views
+        assert len(candidates) + finished.decoding["unparsed"] == finished.views == finished.planned_views == views
         assert {candidate.query for candidate in candidates} <= set(task.queries())
         assert finished.error is None
         assert finished.ttt["executed"] == executed
         assert finished.seconds.keys() == {"ttt", "decode"}
         assert finished.peak_memory > 0
     assert of(rest, "second")[1].ttt["stop"] == Stop.SKIPPED.value
+
+
+def test_scores_are_sent_where_the_vote_wants_them() -> None:
+    task = copy_task("scored")
+    _, *rest = messages([job("scored", task=task, ttt=False, manner=Manner(vote="poe"))])
+    *partial, rated, finished = rest
+    assert isinstance(rated, Rated)
+    assert isinstance(finished, Finished)
+    found = {one.grid for message in partial for one in message.candidates}  # type: ignore[union-attr]
+    assert rated.scores.keys() == set(task.queries())
+    assert all(rated.scores[query].keys() == found for query in task.queries())
+    assert finished.seconds.keys() == {"ttt", "decode", "score"}
+    assert finished.decoding["scored"] == len(found)
 
 
 def test_a_job_that_fails_is_reported_and_the_next_one_works(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +141,7 @@ def test_a_job_that_fails_is_reported_and_the_next_one_works(monkeypatch: pytest
     assert finished.error.startswith("ValueError: first line\n")
     assert "in failing" in finished.error
     assert finished.views == 8
-    assert len(candidates) == 8 - finished.unparsed
+    assert len(candidates) == 8 - finished.decoding["unparsed"]
     assert of(heard, "good")[0] == expected[0]
     assert of(heard, "good")[1].error is None
     # What the failed job left in the base is freed at once, not when the next job comes.
@@ -150,7 +163,7 @@ def test_whatever_a_job_raises_is_named(error: Exception, monkeypatch: pytest.Mo
 
 
 def test_notes_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    def noting(base: Any, job: Job, pace: Any, emit: Any, solved: Any) -> None:
+    def noting(base: Any, job: Job, pace: Any, emit: Any, rate: Any, solved: Any) -> None:
         solved.notes += ["b", "a", "b"]
 
     monkeypatch.setattr(worker, "solve", noting)

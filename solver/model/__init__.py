@@ -4,13 +4,13 @@ from solver.model.attention import ATTENTION, register_attention
 from solver.model.base import Base, load_base
 from solver.model.chunked import CHUNK, ChunkedCausalAttention
 from solver.model.devices import choose_device, free_memory, native_dtype, peak_memory
+from solver.model.generate import generate
 from solver.model.libraries import library_versions, quiet_libraries
 from solver.model.loading import Quantize, read_weights
 from solver.model.lora import attach_lora, dense_weight
 from solver.model.prefix_cache import SharedPrefixCache
-from solver.model.running import forward_hidden, loss_sum, read_on, read_prompt
+from solver.model.running import forward_hidden, loss_sum, read_on, read_prompts
 from solver.model.saving import new_native, save_base, save_random_llama
-from solver.model.slot_cache import SlotCache
 from solver.model.text_base import TextBase, load_text_base
 
 __all__ = [
@@ -20,13 +20,13 @@ __all__ = [
     "ChunkedCausalAttention",
     "Quantize",
     "SharedPrefixCache",
-    "SlotCache",
     "TextBase",
     "attach_lora",
     "choose_device",
     "dense_weight",
     "forward_hidden",
     "free_memory",
+    "generate",
     "library_versions",
     "load_base",
     "load_text_base",
@@ -36,7 +36,7 @@ __all__ = [
     "peak_memory",
     "quiet_libraries",
     "read_on",
-    "read_prompt",
+    "read_prompts",
     "read_weights",
     "register_attention",
     "save_base",

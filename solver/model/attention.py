@@ -26,7 +26,7 @@ def _attention(
 ) -> tuple[Tensor, None]:
     """transformers' attention interface: chunked where it wins (training on a CPU), PyTorch's own elsewhere.
 
-    prefix: holds the prompt that all rows see before their own tokens. It comes from who calls the model: transformers
+    prefix: holds the prompts that rows see before their own tokens. It comes from who calls the model: transformers
     hands keyword arguments that it does not know down to here.
     """
     from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
@@ -34,9 +34,9 @@ def _attention(
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     if prefix is not None:
         if attention_mask is None:
-            raise ValueError("rows that share a prefix need a mask of their own tokens")
+            raise ValueError("rows that follow a prompt need a mask of their own tokens")
         layer: Any = module.layer_idx
-        return shared_prefix_attention(query, key, value, attention_mask, prefix.look(layer), scale), None
+        return shared_prefix_attention(query, key, value, attention_mask, *prefix.look(layer), scale), None
     trains = torch.is_grad_enabled() and query.device.type == "cpu"
     if trains and attention_mask is None and query.shape[2] == key.shape[2]:
         groups = query.shape[1] // key.shape[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,8 @@ from solver.folding import FoldedLora, fold, frozen
 from solver.model.devices import native_dtype
 from solver.model.loading import Quantize, load_lm
 from solver.model.lora import attach_lora, dense_weight, keep_unpacked
-from solver.model.running import loss_sum
-from solver.model.slot_cache import SlotCache
+from solver.model.prefix_cache import SharedPrefixCache
+from solver.model.running import loss_sum, read_on, read_prompts
 from solver.profiles import Profile
 from solver.training import Batch
 
@@ -81,19 +81,22 @@ class Base:
     def loss_sum(self, batch: Batch) -> tuple[Tensor, int]:
         return loss_sum(self.lm, batch)
 
-    def next_logits(self, ids: Tensor, positions: Tensor, cache: SlotCache) -> Tensor:
-        """Logits [B, V] after the prompts [B, T] (first call), or after one more token [B, 1] of every row."""
-        if cache.filled == 0:
-            mask, last = torch.ones_like(ids), cache.slots
-        else:
-            cache.advance()
-            mask, last = cache.mask(), torch.zeros_like(cache.slots)
-        out = self.lm.model(
-            input_ids=ids, position_ids=positions, attention_mask=mask, past_key_values=cache, use_cache=True
-        )
-        hidden_BC = out.last_hidden_state[torch.arange(len(ids), device=ids.device), last]
-        logits: Tensor = self.lm.lm_head(hidden_BC)
-        return logits
+    def read(self, ids: Tensor, positions: Tensor, lengths: Sequence[int]) -> tuple[SharedPrefixCache, Tensor]:
+        """A cache that holds the right-padded prompts [V, P] and no rows yet, and the logits [V, v] after each prompt.
+
+        lengths: of the prompts. v is the format's vocabulary. Here and below, ids and positions may be on any device.
+        """
+        cache = SharedPrefixCache(lengths)
+        vocabulary = self.profile.format.vocabulary
+        return cache, read_prompts(self.lm, ids.to(self.device), positions.to(self.device), cache, vocabulary)
+
+    def read_on(
+        self, ids: Tensor, positions: Tensor, counts: Sequence[int], cache: SharedPrefixCache, last: bool = False
+    ) -> Tensor:
+        """Logits [B, T, v] after each of T more tokens of the cache's rows; row b gets `counts[b]` of them, the rest is
+        padding. last: only [B, 1, v], after each row's last."""
+        ids, positions = ids.to(self.device), positions.to(self.device)
+        return read_on(self.lm, ids, cache, positions, counts, self.profile.format.vocabulary, last)
 
     @contextlib.contextmanager
     def inference(self) -> Iterator[None]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from solver.model.prefix_cache import SharedPrefixCache
@@ -32,8 +33,13 @@ def loss_sum(lm: Any, batch: Batch) -> tuple[Tensor, int]:
     return loss, int(targets.sum())
 
 
-def read_prompt(lm: Any, ids: Tensor, positions: Tensor, cache: SharedPrefixCache) -> Tensor:
-    """Logits [V] after a prompt; ids, positions: [1, P]. The cache then holds the prompt and has no rows yet."""
+def read_prompts(
+    lm: Any, ids: Tensor, positions: Tensor, cache: SharedPrefixCache, vocabulary: int | None = None
+) -> Tensor:
+    """Logits [V, vocabulary] after right-padded prompts; ids, positions: [V, P].
+
+    The cache then holds the prompts and has no rows yet; it knows their lengths from its making.
+    """
     out = lm.model(
         input_ids=ids,
         position_ids=positions,
@@ -41,26 +47,49 @@ def read_prompt(lm: Any, ids: Tensor, positions: Tensor, cache: SharedPrefixCach
         past_key_values=cache,
         use_cache=True,
     )
-    logits: Tensor = lm.lm_head(out.last_hidden_state[0, -1])
-    return logits
+    last = torch.tensor(cache.prefix_lengths, device=ids.device) - 1
+    return _logits(lm, out.last_hidden_state[torch.arange(len(ids), device=ids.device), last], vocabulary)
 
 
-def read_on(lm: Any, ids: Tensor, cache: SharedPrefixCache, positions: Tensor | None = None) -> Tensor:
-    """Logits [B, T, V] after each of T more tokens of every row of the cache; ids, positions: [B, T].
+def read_on(
+    lm: Any,
+    ids: Tensor,
+    cache: SharedPrefixCache,
+    positions: Tensor | None = None,
+    counts: Sequence[int] | None = None,
+    vocabulary: int | None = None,
+    last: bool = False,
+) -> Tensor:
+    """Logits [B, T, vocabulary] after each of T more tokens of every row of the cache; ids, positions: [B, T].
 
-    Without positions, they follow the prompt's, which are then taken to be 0, 1, 2, ... Raises RuntimeError if the
-    model runs another attention than this kit's, or one that keyword arguments do not reach.
+    Without positions, they follow the prompts', which are then taken to be 0, 1, 2, ... counts: how many of the T each
+    row gets; what is beyond is padding, as are its logits. last: only [B, 1, vocabulary], after each row's last token;
+    those of a row that gets none are padding. Raises RuntimeError if the model runs another attention than this kit's,
+    or one that keyword arguments do not reach.
     """
-    mask = cache.grow(ids.shape[1])
+    mask = cache.grow(ids.shape[1] if counts is None else counts)
     out = lm.model(
         input_ids=ids,
-        position_ids=cache.prefix_length + cache.slots if positions is None else positions,
+        position_ids=cache.next_positions() if positions is None else positions,
         attention_mask=mask,
         past_key_values=cache,
         use_cache=True,
         prefix=cache,
     )
     if cache.looks != len(cache.prefix):
-        raise RuntimeError("this model's attention never looked at the prompt that its rows share")
-    logits: Tensor = lm.lm_head(out.last_hidden_state)
-    return logits
+        raise RuntimeError("this model's attention never looked at the prompts that its rows follow")
+    hidden = out.last_hidden_state
+    if last:
+        ends = torch.tensor([max(0, count - 1) for count in counts or [ids.shape[1]] * len(ids)], device=ids.device)
+        hidden = hidden[torch.arange(len(ids), device=ids.device), ends][:, None]
+    return _logits(lm, hidden, vocabulary)
+
+
+def _logits(lm: Any, hidden: Tensor, vocabulary: int | None) -> Tensor:
+    """Logits [..., vocabulary] of the first so many tokens, or of all; without those of the others where possible."""
+    head = lm.lm_head
+    if vocabulary is not None and type(head) is nn.Linear:
+        bias = None if head.bias is None else head.bias[:vocabulary]
+        return functional.linear(hidden, head.weight[:vocabulary], bias)
+    logits: Tensor = head(hidden)
+    return logits[..., :vocabulary]

@@ -17,7 +17,7 @@ from solver.model.devices import native_dtype
 from solver.model.loading import Quantize, load_lm
 from solver.model.lora import keep_unpacked
 from solver.model.prefix_cache import SharedPrefixCache
-from solver.model.running import read_on, read_prompt
+from solver.model.running import read_on, read_prompts
 from solver.profiles import check_files
 
 
@@ -61,7 +61,7 @@ class TextBase:
         ids_1P = torch.tensor([ids], device=self.device)
         positions = torch.arange(len(ids), device=self.device)[None]
         with torch.inference_mode():
-            return cache, read_prompt(self.lm, ids_1P, positions, cache)
+            return cache, read_prompts(self.lm, ids_1P, positions, cache)[0]
 
     def next_logits(self, ids: Tensor, cache: SharedPrefixCache) -> Tensor:
         """Logits [B, T, V] after each of T more tokens [B, T] of every row."""

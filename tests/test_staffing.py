@@ -1,0 +1,242 @@
+"""Who has a place when, with crews on paper: seats without processes, and a clock that is moved by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from solver.crew import AnySettings, Crew, Seat
+from solver.jobs import SearcherSettings, WorkerSettings, WriterSettings
+from solver.run_state import Run
+from solver.scheduler import INDUCTION_SHARE, SEARCH_SHARE
+from solver.settings import Settings
+from solver.staffing import Staff, searchers, workers, writers
+from tests.fake_worker import PROFILE
+from tests.hand_made import TASKS, Clock, begun
+
+WRITER = Path("writer")
+
+
+@dataclass(slots=True)
+class Paper(Crew):
+    """A crew that starts no process."""
+
+    def seat(self, settings: AnySettings, deaths: int = 0) -> None:
+        self.seats.append(Seat(settings, SimpleNamespace(), SimpleNamespace(), deaths=deaths))  # type: ignore[arg-type]
+
+    def remove(self, seat: Seat) -> None:
+        self.seats.remove(seat)
+
+
+def staffed(run: Run) -> Staff:
+    """Crews for a run, as its loop makes them."""
+
+    def crew(name: str, scheduler: Any, vacant: list[AnySettings]) -> Paper:
+        return Paper(name, lambda *_: None, scheduler, vacant, 1.0)
+
+    return Staff(
+        run,
+        crew("search worker", run.searching, searchers(run.settings, len(run.searching.waiting))),
+        crew("program writer", run.inducing, writers(run.settings)),
+        crew("worker", run.scheduler, workers(run.settings)),
+    )
+
+
+def numbers(crew: Crew) -> list[int]:
+    """Of those that were started and live."""
+    return [seat.settings.number for seat in crew.seats]
+
+
+def get_ready(staff: Staff, crew: Crew) -> None:
+    if not crew.ready:
+        staff.ready(crew)
+    crew.ready = True
+    for seat in crew.seats:
+        seat.ready = True
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+class TestSettings:
+    def test_of_every_kind_of_worker(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(5)))
+        made = Settings(
+            tmp_path, tmp_path, PROFILE, 1.0, 0.0, ("cuda:0", None), 3, searchers=4, search_memory=9, writer=WRITER
+        )
+        assert searchers(made, 2) == [SearcherSettings(0, 9), SearcherSettings(1, 9)]
+        assert len(searchers(made, 99)) == 4
+        assert workers(made) == [
+            WorkerSettings(0, PROFILE, "cuda:0", "nf4", 3),
+            WorkerSettings(1, PROFILE, None, "nf4", 3),
+        ]
+        assert writers(made) == [
+            WriterSettings(0, WRITER, "cuda:0", "nf4", 3, 2),
+            WriterSettings(1, WRITER, None, "nf4", 3, 2),
+        ]
+
+    def test_without_a_base_there_is_none(self, tmp_path: Path) -> None:
+        made = Settings(tmp_path, tmp_path, None, 1.0, 0.0, ("cpu",))
+        assert workers(made) == writers(made) == searchers(made, 5) == []
+
+    def test_everybody_can_run_programs(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
+        made = Settings(tmp_path, tmp_path, None, 1.0, 0.0, ("cuda:0", "cuda:1"), writer=WRITER)
+        assert [one.runners for one in writers(made) if isinstance(one, WriterSettings)] == [1, 1]
+
+
+class TestTurns:
+    def test_a_device_goes_to_the_writer_and_then_to_the_model(self, tmp_path: Path, clock: Clock) -> None:
+        run = begun(tmp_path, clock, devices=("cuda:0", "cuda:1"), writer=WRITER)
+        staff = staffed(run)
+        staff.fill(clock.now)
+        assert (numbers(staff.induction), numbers(staff.model)) == ([0, 1], [])
+        get_ready(staff, staff.induction)
+        run.inducing.waiting = []
+        staff.induction.seats[0].grant = run.inducing.next(clock.now) or run.scheduler.next(clock.now)
+        staff.fill(clock.now)
+        assert (numbers(staff.induction), numbers(staff.model)) == ([0], [1])
+        staff.induction.seats[0].grant = None
+        staff.fill(clock.now)
+        assert (numbers(staff.induction), numbers(staff.model)) == ([], [1, 0])
+
+    def test_the_share_begins_when_there_is_room_and_anew_when_the_base_is_loaded(
+        self, tmp_path: Path, clock: Clock
+    ) -> None:
+        run = begun(tmp_path, clock, devices=("cpu",), searchers=1, writer=WRITER)
+        staff, end = staffed(run), run.settings.stop()
+        whole = run.inducing.policy.stop
+        staff.fill(clock.now)
+        get_ready(staff, staff.search)
+        assert run.searching.policy.stop == clock.now + SEARCH_SHARE * (end - clock.now)
+        clock.now = run.searching.policy.stop
+        assert numbers(staff.induction) == []
+        assert run.inducing.policy.stop == whole > clock.now
+        staff.fill(clock.now)
+        assert (numbers(staff.search), numbers(staff.induction)) == ([], [0])
+        assert run.inducing.policy.stop == clock.now + INDUCTION_SHARE * (end - clock.now)
+        clock.now += 100
+        get_ready(staff, staff.induction)
+        assert run.inducing.policy.stop == clock.now + INDUCTION_SHARE * (end - clock.now)
+        stop = run.inducing.policy.stop
+        clock.now += 1
+        staff.fill(clock.now)
+        assert run.inducing.policy.stop == stop, "it began a third time"
+        assert numbers(staff.model) == []
+        clock.now = stop
+        staff.fill(clock.now)
+        assert (numbers(staff.induction), numbers(staff.model)) == ([], [0])
+
+    def test_a_writer_that_does_not_get_ready_is_given_up_in_time(self, tmp_path: Path, clock: Clock) -> None:
+        run = begun(tmp_path, clock, devices=("cuda:0",), writer=WRITER)
+        staff = staffed(run)
+        staff.fill(clock.now)
+        stop = clock.now + INDUCTION_SHARE * (run.settings.stop() - clock.now)
+        clock.now = stop - 1
+        staff.fill(clock.now)
+        assert (numbers(staff.induction), numbers(staff.model)) == ([0], [])
+        clock.now = stop
+        staff.fill(clock.now)
+        assert (numbers(staff.induction), numbers(staff.model)) == ([], [0])
+
+    def test_without_a_model_the_writer_has_its_device_to_the_end(self, tmp_path: Path, clock: Clock) -> None:
+        run = begun(tmp_path, clock, profile=None, devices=("cuda:0",), writer=WRITER)
+        staff = staffed(run)
+        staff.fill(clock.now)
+        get_ready(staff, staff.induction)
+        clock.now = run.settings.stop() - 11
+        staff.fill(clock.now)
+        assert numbers(staff.induction) == [0]
+
+    def test_where_nothing_is_to_be_written_no_writer_is_started(self, tmp_path: Path, clock: Clock) -> None:
+        run = begun(tmp_path, clock, devices=("cuda:0",), writer=WRITER)
+        for task in TASKS:
+            run.inducing.drop(task.id)
+        staff = staffed(run)
+        staff.fill(clock.now)
+        assert (numbers(staff.induction), numbers(staff.model)) == ([], [0])
+
+
+class Life(RuleBasedStateMachine):
+    """Workers of all kinds that come, work, die and go in any order; tasks are theirs for as long as they like."""
+
+    @initialize(
+        devices=st.integers(1, 3),
+        kind=st.sampled_from(["cpu", "cuda"]),
+        searching=st.integers(0, 3),
+        writing=st.booleans(),
+        training=st.booleans(),
+    )
+    def begin(self, devices: int, kind: str, searching: int, writing: bool, training: bool) -> None:
+        self.clock = Clock()
+        names = tuple("cpu" if kind == "cpu" else f"cuda:{number}" for number in range(devices))
+        changes: dict[str, Any] = {
+            "devices": names if writing or training else (),
+            "searchers": searching,
+            "writer": WRITER if writing else None,
+            "profile": PROFILE if training else None,
+        }
+        self.run = begun(Path("nowhere"), self.clock, **changes)
+        self.staff = staffed(self.run)
+
+    @precondition(lambda self: hasattr(self, "staff"))
+    @rule(data=st.data())
+    def ready_or_hand_out(self, data: st.DataObject) -> None:
+        crew = data.draw(st.sampled_from(self.staff.crews()))
+        get_ready(self.staff, crew)
+        for seat in crew.idle():
+            seat.grant = crew.scheduler.next(self.clock.now)
+
+    @precondition(lambda self: hasattr(self, "staff"))
+    @rule(data=st.data(), dies=st.booleans())
+    def finish(self, data: st.DataObject, dies: bool) -> None:
+        busy = [(crew, seat) for crew in self.staff.crews() for seat in crew.seats if seat.grant]
+        if not busy:
+            return
+        crew, seat = data.draw(st.sampled_from(busy))
+        assert seat.grant is not None
+        if dies:
+            crew.scheduler.lost(seat.grant.task_id)
+            crew.replace(seat)
+        else:
+            crew.scheduler.finished(seat.grant.task_id, 0.5)
+            seat.grant = None
+
+    @rule(seconds=st.floats(0, 200))
+    def wait(self, seconds: float) -> None:
+        if hasattr(self, "clock"):
+            self.clock.now += seconds
+
+    @invariant()
+    def no_device_is_used_twice(self) -> None:
+        if hasattr(self, "staff"):
+            held = [*numbers(self.staff.induction), *numbers(self.staff.model)]
+            assert len(set(held)) == len(held)
+            if self.run.settings.turns():
+                devices = len(self.run.settings.devices)
+                share = len(held) / devices + len(self.staff.search.seats) / self.run.settings.searchers
+                assert share <= 1 + 1e-9, "more workers than cores"
+
+    @invariant()
+    def nobody_waits_for_nothing(self) -> None:
+        """Once more, and everything that can be started is."""
+        if not hasattr(self, "staff"):
+            return
+        staff, now = self.staff, self.clock.now
+        staff.fill(now)
+        if not staff.search.seats and not staff.induction.seats and not staff.model.scheduler.exhausted(now):
+            assert staff.induction.vacant == []
+            assert staff.model.vacant == []
+
+
+TestLife = Life.TestCase
+TestLife.settings = settings(deadline=None, max_examples=150, stateful_step_count=30)
