@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from solver import cli, profiles, runner
+from solver import cli, profiles, runner, submit
 from solver.attempts import check_submission, write_submission
 from solver.deciding import StopEarly
 from solver.profiles import NATIVE, Decode, DecodeSettings, attached_writers, find_writer
@@ -32,7 +32,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with challenges, solutions, a base, and a submission that must not be lost."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("KAGGLE_IS_COMPETITION_RERUN", raising=False)
-    monkeypatch.setattr(cli, "visible_gpus", list)
+    monkeypatch.setattr(submit, "visible_gpus", list)
     write_tasks(tmp_path / "challenges.json", TASKS)
     write_base(tmp_path / "base")
     save("solutions.json", {task.id: [grid.to_json() for grid in task.test_inputs] for task in TASKS})
@@ -75,7 +75,7 @@ class TestRefusals:
         self, desk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> Callable[..., None]:
         def check(*words: str, names: Sequence[str], start: Callable[..., Any] = must_not_start) -> None:
-            monkeypatch.setattr(cli, "run", start)
+            monkeypatch.setattr(submit, "run", start)
             before = tree(desk)
             assert call(cli.submission, words) == 2
             printed = capsys.readouterr()
@@ -306,8 +306,8 @@ class TestRefusals:
 def attach(monkeypatch: pytest.MonkeyPatch, desk: Path) -> Path:
     """A base that writes programs, where Kaggle mounts models."""
     root = desk / "input"
-    monkeypatch.setattr(cli, "attached_writers", lambda: attached_writers(root))
-    monkeypatch.setattr(cli, "find_writer", lambda name: find_writer(name, root))
+    monkeypatch.setattr(submit, "attached_writers", lambda: attached_writers(root))
+    monkeypatch.setattr(submit, "find_writer", lambda name: find_writer(name, root))
     return write_base(root / "models/someone/an-induction-base/transformers/default/1")
 
 
@@ -327,7 +327,7 @@ class TestSettings:
             raise CaughtError(settings, tasks)
 
         def resolve(*words: str, cores: int = 8) -> CaughtError:
-            monkeypatch.setattr(cli, "run", start)
+            monkeypatch.setattr(submit, "run", start)
             monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
             with pytest.raises(CaughtError) as caught:
                 cli.submission(words)
@@ -395,7 +395,7 @@ class TestSettings:
         devices: tuple[str, ...],
         threads: int,
     ) -> None:
-        monkeypatch.setattr(cli, "visible_gpus", lambda: [f"cuda:{number}" for number in range(gpus)])
+        monkeypatch.setattr(submit, "visible_gpus", lambda: [f"cuda:{number}" for number in range(gpus)])
         settings = resolved(*SOURCE, *words).settings
         assert (settings.devices, settings.threads) == (devices, threads)
 
@@ -431,7 +431,7 @@ class TestSettings:
         searchers: int,
         turns: bool,
     ) -> None:
-        monkeypatch.setattr(cli, "visible_gpus", lambda: [f"cuda:{number}" for number in range(gpus)])
+        monkeypatch.setattr(submit, "visible_gpus", lambda: [f"cuda:{number}" for number in range(gpus)])
         settings = resolved(*SOURCE, *words).settings
         assert (settings.searchers, settings.turns()) == (searchers, turns)
 
@@ -468,9 +468,9 @@ class TestSettings:
         self, resolved: Callable[..., CaughtError], monkeypatch: pytest.MonkeyPatch, desk: Path
     ) -> None:
         folder = attach(monkeypatch, desk)
-        monkeypatch.setattr(cli, "visible_gpus", list)
+        monkeypatch.setattr(submit, "visible_gpus", list)
         assert resolved(*SOURCE).settings.writer is None, "on a CPU it takes minutes for a text"
-        monkeypatch.setattr(cli, "visible_gpus", lambda: ["cuda:0"])
+        monkeypatch.setattr(submit, "visible_gpus", lambda: ["cuda:0"])
         settings = resolved(*SOURCE).settings
         assert settings.channels() == ["ttt", "search", "programs"]
         assert (settings.writer, settings.profile.folder) == (folder, Path("base"))
@@ -509,7 +509,7 @@ class TestSettings:
         searchers: int,
         turns: bool,
     ) -> None:
-        monkeypatch.setattr(cli, "visible_gpus", lambda: [f"cuda:{number}" for number in range(gpus)])
+        monkeypatch.setattr(submit, "visible_gpus", lambda: [f"cuda:{number}" for number in range(gpus)])
         write_base(Path("writer"))
         settings = resolved(*SOURCE, "--programs-base", "writer", *words).settings
         assert (settings.devices, settings.threads) == (devices, threads)
@@ -525,7 +525,7 @@ class TestSettings:
         self, resolved: Callable[..., CaughtError], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for usable, each in ((2**40, 2 * 2**30), (16 * 2**30, 2**30)):
-            monkeypatch.setattr(cli, "usable_memory", lambda usable=usable: usable)
+            monkeypatch.setattr(submit, "usable_memory", lambda usable=usable: usable)
             assert resolved(*SOURCE).settings.search_memory == each
 
     def test_tasks_by_id_and_number(self, resolved: Callable[..., CaughtError]) -> None:
@@ -539,7 +539,7 @@ class TestSettings:
     def test_without_arguments_it_is_a_dry_run_of_the_embedded_base(
         self, resolved: Callable[..., CaughtError], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(cli, "find_base", lambda name: {"native": NATIVE}[name])
+        monkeypatch.setattr(submit, "find_base", lambda name: {"native": NATIVE}[name])
         caught = resolved()
         assert len(caught.tasks) == 40
         assert {task.id for task in caught.tasks} < {task.id for task in read_split("arc1-evaluation")}

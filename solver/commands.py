@@ -1,0 +1,217 @@
+"""The commands of `python -m solver`: the options of each, and what it does with them.
+
+What needs torch is imported only when its command runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from rich.console import Console
+
+from solver import comparison, evaluation, standings, tune
+from solver.attempts import check_submission, read_submission
+from solver.journal import read_journal
+from solver.options import complain
+from solver.records import finished_searches
+from solver.task import SPLITS, read_challenges, read_json, read_split, select
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """add: its options, to a parser; run: with what was given -> exit code."""
+
+    name: str
+    help: str
+    add: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+def _add_task_source(parser: argparse.ArgumentParser) -> None:
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--challenges", type=Path)
+    source.add_argument("--split", choices=SPLITS)
+
+
+def _add_truth(parser: argparse.ArgumentParser) -> None:
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--solutions", type=Path)
+    source.add_argument("--split", choices=SPLITS)
+
+
+def _add_validate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("submission", type=Path)
+    _add_task_source(parser)
+
+
+def _validate(options: argparse.Namespace) -> int:
+    tasks = read_split(options.split) if options.split else read_challenges(options.challenges)
+    problems = check_submission(read_json(options.submission), tasks, str(options.submission))
+    for problem in problems:
+        complain(problem)
+    if problems:
+        return 2
+    print(f"{options.submission}: valid, {len(tasks)} tasks, {sum(len(t.test_inputs) for t in tasks)} test inputs")
+    return 0
+
+
+def _solutions(options: argparse.Namespace) -> evaluation.Solutions:
+    if options.split:
+        return evaluation.split_solutions(options.split)
+    return evaluation.read_solutions(options.solutions)
+
+
+def _add_score(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("submission", type=Path)
+    _add_truth(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _score(options: argparse.Namespace) -> int:
+    scores = evaluation.score(_solutions(options), read_submission(options.submission))
+    if options.json:
+        content = {field.name: getattr(scores, field.name) for field in fields(scores)}
+        print(json.dumps(content | {"fractions": dict(scores.fractions)}))
+        return 0
+    print(f"{'score (mean of solved fractions)':34} {100 * scores.mean_fraction:.2f} %")
+    for name, solved, total, share in (
+        ("test outputs solved", scores.solved_outputs, scores.outputs, scores.flat),
+        ("whole tasks solved", scores.solved_tasks, scores.tasks, scores.strict),
+    ):
+        print(f"{name:34} {100 * share:.2f} % ({solved} of {total})")
+    return 0
+
+
+def _add_bench(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--shape", choices=("tiny", "llama-1b", "llama-8b"), default="llama-1b")
+    parser.add_argument("--device")
+    parser.add_argument("--quantize", choices=("nf4", "none"), default="nf4")
+    parser.add_argument("--task-id", default="0ca9ddb6", help="a task of arc1-training")
+    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--views", type=int, default=8)
+    parser.add_argument(
+        "--scoring", action="store_true", help="what the prompts' cache saves when candidates are scored"
+    )
+    parser.add_argument("--candidates", type=int, default=4, help="with --scoring")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from solver.bench import benchmark
+    from solver.bench_scoring import benchmark_scoring
+    from solver.model import quiet_libraries
+
+    quiet_libraries()
+    (task,) = select(read_split("arc1-training"), [options.task_id])
+    place = options.shape, options.device, options.quantize, task
+    measured = (
+        benchmark_scoring(*place, options.candidates, options.views, _say)
+        if options.scoring
+        else benchmark(*place, options.steps, options.views, _say)
+    )
+    values = {field.name: getattr(measured, field.name) for field in fields(measured)}
+    if options.json:
+        print(json.dumps(values))
+        return 0
+    for name, value in values.items():
+        print(f"{name.replace('_', ' '):25} {value if not isinstance(value, float) else round(value, 3)}")
+    return 0
+
+
+def _say(text: str) -> None:
+    """Progress, which is not part of what is printed."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _add_tune(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run_dir", type=Path, help="the --run-dir of a run with the search channel")
+    _add_truth(parser)
+    parser.add_argument("--plot", type=Path, help="also draw the curve to this file (.png, .svg, .pdf)")
+
+
+def _tune(options: argparse.Namespace) -> int:
+    searches = [*finished_searches(read_journal(options.run_dir / "journal.jsonl")).values()]
+    points = tune.curve(searches, _solutions(options))
+    Console().print(tune.table(points, len(searches)))
+    if options.plot:
+        tune.plot(points, len(searches), options.plot)
+    return 0
+
+
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    _add_task_source(parser)
+    comparison.add_options(parser)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    every = read_split(options.split) if options.split else read_challenges(options.challenges)
+    tasks = select(every, filter(None, options.task_ids.split(",")), options.limit)
+    entries = comparison.compare(options, comparison.chosen_profile(options), tasks, _say)
+    # Only now that all is measured.
+    truth = None
+    if options.solutions or options.split:
+        whole = evaluation.read_solutions(options.solutions) if options.solutions else _solutions(options)
+        truth = evaluation.restrict(whole, [task.id for task in tasks])
+    found = standings.summary(entries, {task.id: task for task in tasks}, truth)
+    if options.json:
+        print(json.dumps(found))
+    else:
+        console = Console(width=max(Console().width, 120))
+        for table in standings.tables(len(entries), found):
+            console.print(table)
+    # In fp32 there is no rounding that could excuse other answers.
+    return 1 if options.dtype == "float32" and any(row["differ"] for row in found["speeds"]) else 0
+
+
+def _add_train_base(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--run-dir", type=Path, required=True, help="checkpoints and the training log")
+    parser.add_argument("--out", type=Path, help="folder for the finished base")
+    parser.add_argument("--re-arc", type=Path, help="re_arc.zip: examples of the ARC-AGI-1 training tasks")
+    parser.add_argument("--extra", type=Path, help="zip archive with mini_arc/ and 1d_arc/ task files")
+    parser.add_argument("--synthetic", type=Path, help="zip archive written by make-tasks")
+    parser.add_argument("--init", type=Path, help="start from this base's weights instead of random ones")
+    parser.add_argument("--time-limit", help="stop after this long (90m, 2h); go on later with --resume")
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--device", help="cpu, cuda (default: the best there is)")
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change a setting of the training, such as tokens=40e6, width=256, geometric=false",
+    )
+
+
+def _add_make_tasks(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, help="zip archive")
+    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def _make_tasks(options: argparse.Namespace) -> int:
+    from solver.base.make_tasks import make_tasks_command
+
+    return make_tasks_command(options)
+
+
+def _train_base(options: argparse.Namespace) -> int:
+    from solver.base.command import train_command
+
+    return train_command(options)
+
+
+COMMANDS = (
+    Command("validate", "check a submission file against its challenges", _add_validate, _validate),
+    Command("score", "score a submission file", _add_score, _score),
+    Command("train-base", "train the embedded base", _add_train_base, _train_base),
+    Command("make-tasks", "write synthetic tasks to train a base on", _add_make_tasks, _make_tasks),
+    Command("bench", "seconds and memory of a public model's shape, with random weights", _add_bench, _bench),
+    Command("tune", "what a finished run would have scored with fewer seconds", _add_tune, _tune),
+    Command("compare-decoding", "every way to decode and to choose, on the same adapters", _add_compare, _compare),
+)

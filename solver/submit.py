@@ -1,0 +1,182 @@
+"""`submission.py`'s options become the settings of a run, and the run becomes a file and a table.
+
+All that can be known to fail is told before anything is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from solver import evaluation, live, report, summary
+from solver.budget import parse_duration
+from solver.deciding import StopEarly
+from solver.grid import InputError
+from solver.options import chosen_channels
+from solver.places import Places, find_places, usable_memory, visible_gpus
+from solver.profiles import Decode, Profile, attached_writers, find_base, find_writer
+from solver.runner import run
+from solver.settings import Settings
+from solver.task import Task, read_challenges, read_split, select
+
+SEARCH_MEMORY = 2 * 2**30
+"""Bytes for one search, unless half of the memory divided by the searches is less."""
+
+
+def submit(options: argparse.Namespace, began: float) -> int:
+    """Solves what the options name and writes the submission; returns the exit code. Raises `InputError`."""
+    # On a CPU a base of 8B writes a program in minutes: there it joins in only when asked for.
+    channels = chosen_channels(options, bool(visible_gpus() and attached_writers()))
+    places = find_places(options)
+    tasks = select(_read_tasks(places), filter(None, options.task_ids.split(",")), places.limit)
+    profile = _profile(options, places) if "ttt" in channels else None
+    writer = find_writer(options.programs_base) if "programs" in channels else None
+    settings = _settings(options, places, profile, writer, "search" in channels, began)
+    solutions = _read_solutions(places, tasks)
+    _check_writable(settings.output, settings.run_dir)
+    _log_to(settings.run_dir)
+    console = Console(soft_wrap=not sys.stdout.isatty())
+    state = run(settings, tasks, live.Watch(console, solutions))
+    summed_up = summary.summarise(state)
+    verdict = None if solutions is None else summary.judge(solutions, state, summed_up)
+    report.show(console, summed_up, len(tasks), verdict)
+    console.print(f"wrote {settings.output}", highlight=False, markup=False)
+    return 0
+
+
+def _profile(options: argparse.Namespace, places: Places) -> Profile:
+    """The base and how it is decoded."""
+    profile, threshold = find_base(places.base), options.decode_threshold
+    if threshold is None:
+        return profile
+    if options.decode != Decode.DFS.value or not 0 < threshold < 1:
+        raise InputError(f"--decode-threshold {threshold}: takes a probability between 0 and 1, with --decode dfs")
+    return replace(profile, decoding=replace(profile.decoding, threshold=threshold))
+
+
+def _read_tasks(places: Places) -> tuple[Task, ...]:
+    if places.split:
+        return read_split(places.split)
+    assert places.challenges is not None, "find_places names one of the two"
+    return read_challenges(places.challenges)
+
+
+def _read_solutions(places: Places, tasks: Sequence[Task]) -> evaluation.Solutions | None:
+    ids = [task.id for task in tasks]
+    if not places.solutions:
+        return evaluation.restrict(evaluation.split_solutions(places.split), ids) if places.split else None
+    solutions = evaluation.read_solutions(places.solutions)
+    for task in tasks:
+        outputs = len(solutions.get(task.id, ()))
+        if not outputs:
+            raise InputError(f"{places.solutions}: task {task.id}: is missing")
+        if outputs != len(task.test_inputs):
+            raise InputError(
+                f"{places.solutions}: task {task.id}: has {outputs} test outputs instead of {len(task.test_inputs)}"
+            )
+    return evaluation.restrict(solutions, ids)
+
+
+def _settings(
+    options: argparse.Namespace,
+    places: Places,
+    profile: Profile | None,
+    writer: Path | None,
+    search: bool,
+    began: float,
+) -> Settings:
+    for name in ("workers", "ttt_steps", "passes"):
+        value = getattr(options, name)
+        if value is not None and value < (0 if name == "ttt_steps" else 1):
+            raise InputError(f"--{name.replace('_', '-')} {value}: is too small")
+    if options.resume and options.run_dir is None:
+        raise InputError("--resume: needs the --run-dir of the run to go on with")
+    devices, threads = _devices(options, profile, writer)
+    cap = options.search_seconds
+    searchers = _searchers(options, devices) if search else 0
+    return Settings(
+        output=options.output,
+        run_dir=options.run_dir or Path("runs") / datetime.now(UTC).strftime("%Y%m%d-%H%M%S"),
+        profile=profile,
+        writer=writer,
+        budget=parse_duration(places.budget),
+        began=began,
+        devices=devices,
+        threads=threads,
+        searchers=searchers,
+        search_seconds=None if cap is None else parse_duration(cap, "--search-seconds"),
+        search_memory=min(SEARCH_MEMORY, usable_memory() // 2 // max(1, searchers)),
+        quantize=options.quantize,
+        decode=Decode(options.decode),
+        vote=options.vote,
+        stop_early=StopEarly(options.stop_early),
+        ttt=not options.no_ttt,
+        ttt_steps=options.ttt_steps,
+        # An exact number of steps asks for a repeatable run: one pass, however long there is.
+        passes=1 if options.no_ttt or options.ttt_steps is not None else options.passes,
+        seed=options.seed,
+        resume=options.resume,
+    )
+
+
+def _devices(
+    options: argparse.Namespace, profile: Profile | None, writer: Path | None
+) -> tuple[tuple[str | None, ...], int]:
+    """One device name per worker that needs one, and the threads of each."""
+    if profile is None and writer is None:
+        return (), 0
+    gpus = [] if options.device else visible_gpus()
+    if gpus:
+        count = options.workers or len(gpus)
+        return tuple(gpus[number % len(gpus)] for number in range(count)), 0
+    device = options.device or "cpu"
+    if device != "cpu":
+        return (device,) * (options.workers or 1), 0
+    cores = len(os.sched_getaffinity(0))
+    # A small base gains nothing from more threads per step; a large one needs them all, and has one copy in memory.
+    small = profile is not None and profile.small and writer is None
+    workers = options.workers or (cores if small else 1)
+    return (device,) * workers, max(1, cores // workers)
+
+
+def _searchers(options: argparse.Namespace, devices: Sequence[str | None]) -> int:
+    """Beside GPUs, the cores that they leave; else as many as there are workers, which search first, or cores."""
+    cores = len(os.sched_getaffinity(0))
+    if any(device != "cpu" for device in devices):
+        return max(1, cores - len(devices))
+    return int(options.workers or cores)
+
+
+def _check_writable(output: Path, run_dir: Path) -> None:
+    """Says early, in one line, what would otherwise fail after hours."""
+    # Tried, not asked: permissions do not tell of read-only file systems, and root has all of them.
+    try:
+        if output.is_dir():
+            raise InputError(f"--output {output}: is a folder")
+        # The run directory, made last so that a refusal leaves none behind, may make the output's folder too.
+        if output.parent.is_dir() or output.parent.absolute() not in (place := run_dir.absolute(), *place.parents):
+            with tempfile.NamedTemporaryFile(prefix=f".{output.name}.", dir=output.parent):
+                pass
+    except OSError as error:
+        raise InputError(f"--output {output}: cannot be written ({error.strerror})") from None
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=run_dir):
+            pass
+    except OSError as error:
+        raise InputError(f"--run-dir {run_dir}: cannot be used ({error.strerror})") from None
+
+
+def _log_to(run_dir: Path) -> None:
+    # Delayed: a run that is refused leaves no log.
+    log = logging.FileHandler(run_dir / "run.log", delay=True)
+    logging.basicConfig(handlers=[log], level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
