@@ -19,6 +19,8 @@ from solver.run_state import Run
 LINE_EVERY = 30.0
 """Seconds between two lines where the output is a file and a live line would fill it."""
 
+FIRST_RUN = "starting (on a machine's first run the search is compiled, for two minutes)"
+
 NAMED = 4
 """More tasks at once than this are counted instead of named in the live line."""
 
@@ -87,7 +89,8 @@ class Watch:
         if writing:
             parts.append(f"writing for {_named(writing)}")
         if scheduler.running or not (searching or writing):
-            parts.append(f"now {_named(scheduler.running) or 'starting'}")
+            starting = FIRST_RUN if settings.searchers and not run.searches else "starting"
+            parts.append(f"now {_named(scheduler.running) or starting}")
         if self.solutions is not None and (reached := run.reached()):
             scores = score(restrict(self.solutions, reached), run.answers)
             parts.append(f"score so far {100 * scores.mean_fraction:.1f} % ({scores.solved_tasks} solved)")

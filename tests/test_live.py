@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from solver.evaluation import Solutions
-from solver.live import LINE_EVERY, Watch
+from solver.live import FIRST_RUN, LINE_EVERY, Watch
 from solver.run_state import Run
 from tests.hand_made import OTHER, RIGHT, SOLUTIONS, TASKS, WRONG, Clock, begun, search, solve, write
 
@@ -64,7 +64,7 @@ class TestLine:
     def test_a_search_before_the_model_begins(self, tmp_path: Path, clock: Clock) -> None:
         run = begun(tmp_path, clock, searchers=2)
         line = self.watch().line
-        assert line(run) == "0/4 tasks | 0/4 searched | 10m00s left | now starting"
+        assert line(run) == f"0/4 tasks | 0/4 searched | 10m00s left | now {FIRST_RUN}"
         for _ in range(2):
             run.searching.next(clock.now)
         assert line(run) == "0/4 tasks | 0/4 searched | 10m00s left | searching task00 task01"
@@ -88,7 +88,7 @@ class TestLine:
     def test_three_channels_at_work(self, tmp_path: Path, clock: Clock) -> None:
         run = begun(tmp_path, clock, devices=("cuda:0", "cuda:1"), searchers=2, writer=Path("x/a-writer"))
         line = self.watch(SOLUTIONS).line
-        assert line(run) == "0/4 tasks | 0/4 searched | 0/4 with programs | 10m00s left | now starting"
+        assert line(run) == f"0/4 tasks | 0/4 searched | 0/4 with programs | 10m00s left | now {FIRST_RUN}"
         write(run, "task00", RIGHT)
         run.inducing.next(clock.now)
         run.searching.next(clock.now)
