@@ -18,6 +18,7 @@ from solver import comparison, evaluation, standings, tune
 from solver.attempts import check_submission, read_submission
 from solver.journal import read_journal
 from solver.options import complain
+from solver.preflight import command as preflight
 from solver.records import finished_searches
 from solver.task import SPLITS, read_challenges, read_json, read_split, select
 
@@ -168,6 +169,29 @@ def _compare(options: argparse.Namespace) -> int:
     return 1 if options.dtype == "float32" and any(row["differ"] for row in found["speeds"]) else 0
 
 
+def _add_rewriting(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("base", help="what --base takes: a public base's name, a folder, or NAME=FOLDER")
+    parser.add_argument("out", type=Path, help="a folder that does not exist yet")
+
+
+def _quantize(options: argparse.Namespace) -> int:
+    from solver.model import quiet_libraries
+    from solver.rewriting import quantize
+
+    quiet_libraries()
+    quantize(options.base, options.out, _say)
+    return 0
+
+
+def _cut_vocabulary(options: argparse.Namespace) -> int:
+    from solver.model import quiet_libraries
+    from solver.rewriting import cut
+
+    quiet_libraries()
+    cut(options.base, options.out, _say)
+    return 0
+
+
 def _add_train_base(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run-dir", type=Path, required=True, help="checkpoints and the training log")
     parser.add_argument("--out", type=Path, help="folder for the finished base")
@@ -209,8 +233,11 @@ def _train_base(options: argparse.Namespace) -> int:
 COMMANDS = (
     Command("validate", "check a submission file against its challenges", _add_validate, _validate),
     Command("score", "score a submission file", _add_score, _score),
+    Command("preflight", "check all that could cost a submission", preflight.add_options, preflight.preflight_command),
     Command("train-base", "train the embedded base", _add_train_base, _train_base),
     Command("make-tasks", "write synthetic tasks to train a base on", _add_make_tasks, _make_tasks),
+    Command("quantize", "write a base in 4 bits, its adapter merged", _add_rewriting, _quantize),
+    Command("cut-vocabulary", "write a base with its format's tokens only", _add_rewriting, _cut_vocabulary),
     Command("bench", "seconds and memory of a public model's shape, with random weights", _add_bench, _bench),
     Command("tune", "what a finished run would have scored with fewer seconds", _add_tune, _tune),
     Command("compare-decoding", "every way to decode and to choose, on the same adapters", _add_compare, _compare),

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from solver.augmentation import IDENTITY_COLOURS, Dihedral, Transform, View, random_colours, random_order
-from solver.grid import BLACK, MAX_SIDE, Grid
+from solver.grid import COLOURS, MAX_SIDE, Grid
 from solver.profiles import Profile
 from solver.prompt import Encoded, Ids, fit_context
 from solver.task import Task
 
-LARGEST = Grid(((BLACK,) * MAX_SIDE,) * MAX_SIDE)
+LARGEST = tuple(Grid(((colour,) * MAX_SIDE,) * MAX_SIDE) for colour in range(COLOURS))
+"""The largest grids: in some formats colours take different numbers of tokens."""
 
 
 def inference_views(task: Task, profile: Profile, seed: int) -> list[View]:
@@ -35,7 +36,7 @@ def inference_views(task: Task, profile: Profile, seed: int) -> list[View]:
 def answer_limits(task: Task, query: Grid, profile: Profile) -> tuple[int, int]:
     """(expected, most) tokens of an answer, by the demonstrations' outputs, alone and relative to their inputs."""
     length = profile.format.answer_length
-    largest = length(LARGEST)
+    largest = max(map(length, LARGEST))
     scaled = max(length(pair.output) / length(pair.input) for pair in task.train) * length(query)
     expected = min(largest, max(round(scaled), *(length(pair.output) for pair in task.train)))
     return expected, min(largest, 2 * expected + 16)

@@ -226,24 +226,33 @@ Message = Ready | Warm | Armed | Unusable | Partial | Rated | Finished | Searche
 def enter(settings: WorkerSettings, pipe: Connection) -> None:
     """A worker process's entry: torch is imported here, in the child."""
     die_with_parent()
-    from solver.worker import work
-
+    try:
+        from solver.worker import work
+    except ImportError as error:
+        pipe.send(Unusable(settings.number, summary(error)))
+        return
     work(settings, pipe)
 
 
 def enter_search(settings: SearcherSettings, pipe: Connection) -> None:
     """A search worker process's entry: the search is imported here, torch nowhere."""
     die_with_parent()
-    from solver.searcher import work
-
+    try:
+        from solver.searcher import work
+    except ImportError as error:
+        pipe.send(Unusable(settings.number, summary(error)))
+        return
     work(settings, pipe)
 
 
 def enter_writing(settings: WriterSettings, pipe: Connection) -> None:
     """The entry of a process that writes programs: torch is imported here, in the child."""
     die_with_parent()
-    from solver.writer import work
-
+    try:
+        from solver.writer import work
+    except ImportError as error:
+        pipe.send(Unusable(settings.number, summary(error)))
+        return
     work(settings, pipe)
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from solver.grid import InputError
-from solver.profiles import KAGGLE_INPUT, attached_bases
+from solver.profiles import KAGGLE_INPUT, NATIVE_FOLDER, attached_bases
 
 DRY_RUN_SPLIT, DRY_RUN_LIMIT, DRY_RUN_BUDGET = "arc1-evaluation", 40, "10m"
 COMPETITION_BUDGET = "11h30m"
@@ -43,7 +44,7 @@ def is_rerun(environment: Mapping[str, str] = os.environ) -> bool:
 def find_places(options: argparse.Namespace, root: Path = KAGGLE_INPUT, rerun: bool | None = None) -> Places:
     """Fills in what the options leave open. Raises `InputError` for a combination that makes no sense."""
     rerun = is_rerun() if rerun is None else rerun
-    base = _attached_base(root) if options.base is None else options.base
+    base = attached_base(root) if options.base is None else options.base
     few = DRY_RUN_LIMIT if options.limit is None and not options.task_ids else options.limit
 
     def budget(default: str) -> str:
@@ -78,10 +79,34 @@ def competition_file(root: Path, name: str) -> Path | None:
     return min(found, key=lambda path: (not path.is_relative_to(own), len(path.parts), str(path)), default=None)
 
 
-def _attached_base(root: Path) -> str:
-    """The first base attached to the notebook, else the embedded one."""
+def attached_base(root: Path) -> str:
+    """The first base attached to the notebook, else the embedded one.
+
+    On Kaggle the embedded base is attached as well, as part of this code: that is no choice of anyone's.
+    """
     attached = attached_bases(root) if root.is_dir() else []
-    return str(attached[0]) if attached else "native"
+    chosen = [folder for folder in attached if folder.parts[-3:] != NATIVE_FOLDER.parts[-3:]]
+    return str(chosen[0]) if chosen else "native"
+
+
+def check_writable(output: Path, run_dir: Path) -> None:
+    """Raises `InputError` where a run could not write: early, in one line, what would otherwise fail after hours."""
+    # Tried, not asked: permissions do not tell of read-only file systems, and root has all of them.
+    try:
+        if output.is_dir():
+            raise InputError(f"--output {output}: is a folder")
+        # The run directory, made last so that a refusal leaves none behind, may make the output's folder too.
+        if output.parent.is_dir() or output.parent.absolute() not in (place := run_dir.absolute(), *place.parents):
+            with tempfile.NamedTemporaryFile(prefix=f".{output.name}.", dir=output.parent):
+                pass
+    except OSError as error:
+        raise InputError(f"--output {output}: cannot be written ({error.strerror})") from None
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=run_dir):
+            pass
+    except OSError as error:
+        raise InputError(f"--run-dir {run_dir}: cannot be used ({error.strerror})") from None
 
 
 def visible_gpus(devices: Path = Path("/dev"), environment: Mapping[str, str] = os.environ) -> list[str]:

@@ -63,6 +63,11 @@ class Format(Protocol):
     @property
     def stop_id(self) -> int: ...
 
+    @property
+    def table(self) -> Sequence[int] | None:
+        """The checkpoint's token for each of the format's, if these are numbered otherwise: its base is cut to them."""
+        ...
+
     def encode(self, episode: Episode, first_supervised: int = 1) -> Encoded:
         """Tokens of the whole episode; without an answer it ends where the answer begins.
 
@@ -126,6 +131,11 @@ class NativeFormat:
     vocabulary: int = len(NATIVE_TOKENS)
     pad_id: int = PAD
     stop_id: int = END
+
+    @property
+    def table(self) -> None:
+        """The base's own numbers."""
+        return None
 
     def _grid(self, grid: Grid, marker: int) -> list[int]:
         tokens: list[int] = []

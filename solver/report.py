@@ -14,6 +14,7 @@ from rich.text import Text
 from solver.attempts import Channel
 from solver.budget import format_duration
 from solver.channel_rows import Rows, branch_rows, decoding_rows, induction_rows, search_rows, ttt_rows
+from solver.claims import claim
 from solver.evaluation import Scores
 from solver.records import InductionRecord, Outcome, TaskRecord
 from solver.summary import Summary, Verdict
@@ -37,6 +38,8 @@ def rows(summary: Summary, tasks: int, verdict: Verdict | None) -> Rows:
     """(name, value) of each line of the table."""
     if verdict:
         yield from _score_rows(verdict)
+    if seen := summary.settings.get("seen"):
+        yield "seen in training", claim(summary.settings["base"], seen, tasks)
     yield "tasks", _outcomes(summary, tasks)
     if summary.settings.get("base", True):
         yield from ttt_rows([record.ttt for record in summary.passes if record.ttt])

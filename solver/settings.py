@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from solver.claims import seen_in_training
 from solver.deciding import StopEarly
 from solver.fusion import Vote
 from solver.profiles import Decode, Profile
@@ -107,6 +108,8 @@ class Settings:
         return self.fixed(tasks) | {
             "output": str(self.output),
             "folder": self.profile and str(self.profile.folder),
+            "licence": self.profile and self.profile.licence,
+            "seen": seen_in_training(self.profile, tasks) if self.profile else {},
             "programs_folder": self.writer and str(self.writer),
             "budget": self.budget,
             "devices": [device or "auto" for device in self.devices],
@@ -122,6 +125,11 @@ class Settings:
         }
 
 
+WEIGHTS = (".safetensors", ".bin", ".gguf")
+"""How the names of files with weights end."""
+
+
 def _size(folder: Path) -> int:
     """Bytes of a base's weights, which tell it from others: folders on Kaggle are often called by a version alone."""
-    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    files = [folder] if folder.is_file() else [file for kind in WEIGHTS for file in folder.glob(f"*{kind}")]
+    return sum(file.stat().st_size for file in files)

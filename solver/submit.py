@@ -9,7 +9,6 @@ import argparse
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,7 +21,7 @@ from solver.budget import parse_duration
 from solver.deciding import StopEarly
 from solver.grid import InputError
 from solver.options import chosen_channels
-from solver.places import Places, find_places, usable_memory, visible_gpus
+from solver.places import Places, check_writable, find_places, usable_memory, visible_gpus
 from solver.profiles import Decode, Profile, attached_writers, find_base, find_writer
 from solver.runner import run
 from solver.settings import Settings
@@ -42,7 +41,7 @@ def submit(options: argparse.Namespace, began: float) -> int:
     writer = find_writer(options.programs_base) if "programs" in channels else None
     settings = _settings(options, places, profile, writer, "search" in channels, began)
     solutions = _read_solutions(places, tasks)
-    _check_writable(settings.output, settings.run_dir)
+    check_writable(settings.output, settings.run_dir)
     _log_to(settings.run_dir)
     console = Console(soft_wrap=not sys.stdout.isatty())
     state = run(settings, tasks, live.Watch(console, solutions))
@@ -154,26 +153,6 @@ def _searchers(options: argparse.Namespace, devices: Sequence[str | None]) -> in
     if any(device != "cpu" for device in devices):
         return max(1, cores - len(devices))
     return int(options.workers or cores)
-
-
-def _check_writable(output: Path, run_dir: Path) -> None:
-    """Says early, in one line, what would otherwise fail after hours."""
-    # Tried, not asked: permissions do not tell of read-only file systems, and root has all of them.
-    try:
-        if output.is_dir():
-            raise InputError(f"--output {output}: is a folder")
-        # The run directory, made last so that a refusal leaves none behind, may make the output's folder too.
-        if output.parent.is_dir() or output.parent.absolute() not in (place := run_dir.absolute(), *place.parents):
-            with tempfile.NamedTemporaryFile(prefix=f".{output.name}.", dir=output.parent):
-                pass
-    except OSError as error:
-        raise InputError(f"--output {output}: cannot be written ({error.strerror})") from None
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=run_dir):
-            pass
-    except OSError as error:
-        raise InputError(f"--run-dir {run_dir}: cannot be used ({error.strerror})") from None
 
 
 def _log_to(run_dir: Path) -> None:

@@ -280,10 +280,16 @@ def _attempt(
 
 
 def _adamw(base: Base, settings: TttSettings) -> torch.optim.Optimizer:
-    optimizer = torch.optim.AdamW(base.adapter().values(), lr=settings.lr, weight_decay=settings.weight_decay)
-    for group in optimizer.param_groups:
-        group["initial_lr"] = settings.lr
-    return optimizer
+    """A group for the layers, and one for embeddings and head where these are trained."""
+    slow = settings.lr if settings.embedding_lr is None else settings.embedding_lr
+    groups: dict[float, list[torch.nn.Parameter]] = {}
+    for name, weight in base.adapter().items():
+        lr = slow if "embed_tokens" in name or "lm_head" in name else settings.lr
+        groups.setdefault(lr, []).append(weight)
+    return torch.optim.AdamW(
+        [{"params": weights, "lr": lr, "initial_lr": lr} for lr, weights in groups.items()],
+        weight_decay=settings.weight_decay,
+    )
 
 
 def _steps(

@@ -239,7 +239,7 @@ class TestRefusals:
             ("config.json", b"{", ["cannot be read"]),
             ("config.json", b"[]", ["is not an object"]),
             ("tokenizer.json", b"{}", ["tokenizer"]),
-            ("tokenizer.json", b'{"model": {"vocab": {"a": 0}}}', ["vocabulary"]),
+            ("tokenizer.json", b'{"model": {"vocab": {"a": 0}}}', ["not a readable tokenizer"]),
         ],
     )
     def test_a_broken_base(self, refused: Callable[..., None], file: str, content: bytes, names: list[str]) -> None:

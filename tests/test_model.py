@@ -311,8 +311,8 @@ def test_recovering_resets(base: Base) -> None:
     ("name", "content", "message"),
     [
         ("config.json", json.dumps({"model_type": "no-such-model"}), "cannot be loaded as a causal LM"),
-        ("config.json", "{", "cannot be loaded as a causal LM"),
-        ("model.safetensors", "not weights", "cannot be loaded as a causal LM"),
+        ("config.json", "{", "cannot be read"),
+        ("model.safetensors", "not weights", "broken safetensors file"),
     ],
 )
 def test_files_that_are_no_model_are_an_input_error_naming_the_folder(

@@ -205,3 +205,12 @@ class TestUsableMemory:
         assert usable_memory([none, unlimited, limited]) == 123456789
         limited.write_text(str(2**60))
         assert usable_memory([limited]) == machine
+
+
+class TestEmbeddedBase:
+    def test_the_one_among_the_attached_code_is_nobodys_choice(self, tmp_path: Path) -> None:
+        mount(tmp_path / "competitions" / SLUG)
+        write_base(tmp_path / "datasets" / "me" / "arc-ttt-kit-code" / "solver" / "base" / "native")
+        assert find_places(options(), tmp_path, rerun=True).base == "native"
+        chosen = write_base(tmp_path / "models" / "me" / "mine" / "transformers" / "v" / "1")
+        assert find_places(options(), tmp_path, rerun=True).base == str(chosen)

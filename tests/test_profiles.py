@@ -109,9 +109,9 @@ BROKEN = [
     (holding("tokenizer.json", b"\xff\xfe{}"), "tokenizer.json", "not a readable tokenizer"),
     (holding("tokenizer.json", "[]"), "tokenizer.json", "not a readable tokenizer"),
     (holding("tokenizer.json", "{}"), "tokenizer.json", "not a readable tokenizer"),
-    (holding("tokenizer.json", '{"model": {"vocab": [["a", 0]]}}'), "tokenizer.json", "no known format"),
-    (renumbered, "tokenizer.json", "no known format"),
-    (longer, "tokenizer.json", "no known format"),
+    (holding("tokenizer.json", '{"model": {"vocab": [["a", 0]]}}'), "tokenizer.json", "cannot write '0'"),
+    (renumbered, "tokenizer.json", "not a readable tokenizer .*untagged"),
+    (longer, "tokenizer.json", "not a readable tokenizer .*untagged"),
 ]
 
 
@@ -129,7 +129,7 @@ def test_what_is_no_base_is_an_input_error_naming_the_file(
 
 @pytest.mark.parametrize("name", ["no-such-base", "no/such/folder", "Native"])
 def test_an_unknown_name_is_an_input_error(name: str) -> None:
-    with pytest.raises(InputError, match=rf"^--base {name}: not a built-in base \(native\), nor a folder"):
+    with pytest.raises(InputError, match=rf"^--base {name}: not a built-in base \(native, .*\), nor a folder"):
         find_base(name)
 
 
@@ -236,7 +236,9 @@ class TestWriters:
         renumbered(folder)
         check_text_base(folder)
 
-    @pytest.mark.parametrize(("damage", "file", "problem"), [one for one in BROKEN if "format" not in one[2]])
+    @pytest.mark.parametrize(
+        ("damage", "file", "problem"), [one for one in BROKEN if "write" not in one[2] and "untagged" not in one[2]]
+    )
     def test_what_is_no_base_is_an_input_error_naming_the_file(
         self, folder: Path, damage: Callable[[Path], None], file: str, problem: str
     ) -> None:

@@ -114,7 +114,7 @@ def _newest(lm: Any, name: str) -> Callable[..., None]:
 def load_base(profile: Profile, device: torch.device, quantize: Quantize, dtype: torch.dtype | None = None) -> Base:
     """Loads the profile's base and attaches a LoRA. Raises `InputError` if the files do not make a model."""
     dtype = dtype or native_dtype(device)
-    lm, quantize = load_lm(profile.folder, device, quantize, dtype)
+    lm, quantize = load_lm(profile.folder, device, quantize, dtype, profile.format.table)
     attach_lora(lm, profile.lora)
     keep_unpacked(lm)
     folded = fold(lm, dense_weight, dtype) if profile.small else []

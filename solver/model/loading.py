@@ -1,17 +1,23 @@
-"""A causal LM from a folder of files, in 4 bits or not."""
+"""A causal LM from any of the layouts that public checkpoints come in, in 4 bits or not."""
 
 from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from solver.checkpoints import Checkpoint, open_checkpoint
 from solver.grid import InputError
+from solver.model.adapters import merge_adapter
 from solver.model.attention import register_attention
+from solver.model.quantizing import compute_in, is_4bit, nf4_config, quantize_in_place
+from solver.model.vocabulary import cut_vocabulary
+from solver.profiles import KAGGLE_INPUT
 
 log = logging.getLogger(__name__)
 
@@ -23,56 +29,80 @@ class Quantize(Enum):
     NONE = "none"
 
 
-def _nf4_config(dtype: torch.dtype) -> Any:
-    """bitsandbytes' NF4 with double quantisation, or None with a warning where it is not installed."""
-    from transformers import BitsAndBytesConfig
+def load_lm(
+    place: Path, device: torch.device, quantize: Quantize, dtype: torch.dtype, table: Sequence[int] | None = None
+) -> tuple[Any, Quantize]:
+    """A frozen causal LM and how it is really stored: without bitsandbytes, in `dtype`; in 4 bits, if its files are.
 
-    try:
-        import bitsandbytes  # noqa: F401
-    except ImportError:
-        log.warning("bitsandbytes is not installed: the base is loaded in %s instead of NF4", dtype)
-        return None
-    return BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=dtype,
-    )
-
-
-def load_lm(folder: Path, device: torch.device, quantize: Quantize, dtype: torch.dtype) -> tuple[Any, Quantize]:
-    """A frozen causal LM and how it is really stored: without bitsandbytes, in `dtype`.
-
+    An adapter is merged into its base before that is quantised. table: the tokens to which the vocabulary is cut.
     Raises `InputError` if the files do not make a model.
     """
-    options: dict[str, Any] = {"dtype": dtype, "attn_implementation": register_attention()}
-    if quantize is Quantize.NF4:
-        if config := _nf4_config(dtype):
-            options["quantization_config"] = config
-        else:
-            quantize = Quantize.NONE
-    lm = _read_model(folder, options, device)
+    checkpoint = open_checkpoint(place, [KAGGLE_INPUT])
+    config = nf4_config(dtype) if quantize is Quantize.NF4 and not checkpoint.quantized else None
+    # Neither GGUF files nor a base that is still to be changed can be quantised while they are read.
+    later = config is not None and (checkpoint.adapter is not None or checkpoint.weights.is_file())
+    lm = _read_model(checkpoint, torch.device("cpu") if later else device, dtype, None if later else config)
+    if checkpoint.adapter is not None:
+        merge_adapter(lm, checkpoint.adapter)
+    if table is not None:
+        cut_vocabulary(lm, table)
+    if later:
+        quantize_in_place(lm, dtype)
+        lm.to(device)
+    compute_in(lm, dtype)
     lm.requires_grad_(False)
     lm.config.use_cache = True
-    return lm, quantize
+    return lm, Quantize.NF4 if is_4bit(lm) else Quantize.NONE
 
 
-def _read_model(folder: Path, options: dict[str, Any], device: torch.device) -> Any:
+def _read_model(checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype, quantization: Any) -> Any:
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
+    place = checkpoint.weights
+    options: dict[str, Any] = {"dtype": dtype, "attn_implementation": register_attention()}
+    if quantization is not None:
+        options["quantization_config"] = quantization
+    if place.is_file():
+        options["gguf_file"] = place.name
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             lm, info = AutoModelForCausalLM.from_pretrained(
-                folder, local_files_only=True, device_map={"": device}, output_loading_info=True, **options
+                place.parent if place.is_file() else place,
+                local_files_only=True,
+                device_map={"": device},
+                output_loading_info=True,
+                **options,
             )
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            raise InputError(f"{folder}: cannot be loaded as a causal LM ({str(error).splitlines()[0]})") from None
+        except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
+            raise InputError(
+                f"{place}: cannot be loaded as a causal LM ({str(error).strip().splitlines()[0]})"
+            ) from None
     # transformers would go on with random values in their place.
     if missing := sorted(info["missing_keys"]):
-        raise InputError(f"{folder}: {len(missing)} weights are missing, the first is {missing[0]}")
+        raise InputError(f"{place}: {len(missing)} weights are missing, the first is {missing[0]}")
+    _check_shape(lm, place)
+    if place.is_file():
+        _forget_gguf(lm)
     return lm
+
+
+def _check_shape(lm: Any, place: Path) -> None:
+    """Raises `InputError` for a model whose beginning or end is not what this kit takes it for."""
+    plain = hasattr(lm, "model") and type(lm.get_input_embeddings()) is torch.nn.Embedding
+    if not plain or not isinstance(getattr(lm, "lm_head", None), torch.nn.Linear):
+        raise InputError(
+            f"{place}: models of type {lm.config.model_type} are not supported: theirs are not plain embeddings and a "
+            "linear lm_head"
+        )
+
+
+def _forget_gguf(lm: Any) -> None:
+    """The weights are numbers like any others by now; transformers would refuse to save them."""
+    lm.hf_quantizer, lm.is_quantized = None, False
+    if hasattr(lm.config, "quantization_config"):
+        del lm.config.quantization_config
 
 
 def read_weights(lm: Any, folder: Path) -> None:

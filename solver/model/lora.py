@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from solver.model.quantizing import dense, linear4bit
 from solver.profiles import LoraSettings
 
 
@@ -36,15 +37,6 @@ def attach_lora(lm: Any, settings: LoraSettings) -> None:
             weight.requires_grad_(True)
 
 
-def linear4bit() -> type[nn.Module]:
-    """bitsandbytes' 4-bit layer; PyTorch's own where bitsandbytes is not installed."""
-    try:
-        from bitsandbytes.nn import Linear4bit
-    except ImportError:
-        return nn.Linear
-    return Linear4bit  # type: ignore[no-any-return]
-
-
 def keep_unpacked(lm: Any) -> None:
     """Keeps 4-bit layers in training mode for good.
 
@@ -58,10 +50,4 @@ def keep_unpacked(lm: Any) -> None:
 
 def dense_weight(layer: nn.Module) -> Tensor:
     """A linear layer's weight [out, in] in fp32, dequantised if need be."""
-    weight: Any = layer.weight
-    if hasattr(weight, "quant_state"):
-        from bitsandbytes.functional import dequantize_4bit
-
-        weight = dequantize_4bit(weight.data, weight.quant_state)
-    dense: Tensor = weight.detach().float()
-    return dense
+    return dense(layer.weight).float()

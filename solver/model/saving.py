@@ -47,6 +47,20 @@ def new_native(width: int, layers: int, feed_forward: int, vocabulary: int, seed
     return lm
 
 
+def save_lm(lm: Any, folder: Path, numbers: Mapping[int, int] | None = None) -> None:
+    """Writes config and weights, as they are stored.
+
+    numbers: where tokens are numbered anew, the new number of each old one that is left.
+    """
+    if numbers is not None:
+        for config in (lm.config, lm.generation_config):
+            for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
+                old: Any = getattr(config, name, None)
+                left = [numbers[one] for one in (old if isinstance(old, list) else [old]) if one in numbers]
+                setattr(config, name, (left if isinstance(old, list) else left[0]) if left else None)
+    lm.save_pretrained(folder)
+
+
 def save_base(lm: Any, folder: Path, tokens: Sequence[str], position_scheme: str) -> None:
     """Writes config, weights in the model's own dtype (safetensors) and tokenizer, in transformers' layout."""
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers
