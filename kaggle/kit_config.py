@@ -38,9 +38,9 @@ class Wheels:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """base: "" for what is attached; hours: of the competition's run; options: more of submission.py's."""
+    """bases: none for what is attached; hours: of the competition's run; options: more of submission.py's."""
 
-    base: str
+    bases: tuple[str, ...]
     hours: float
     dry_run_minutes: float
     dry_run_tasks: int
@@ -107,7 +107,7 @@ def parse_kit(content: Mapping[str, Any]) -> Kit:
             tuple(wheels["glibc"]),
         ),
         run=Run(
-            run["base"],
+            _words(run["base"]),
             float(run["hours"]),
             float(run["dry_run_minutes"]),
             int(run["dry_run_tasks"]),
@@ -116,6 +116,11 @@ def parse_kit(content: Mapping[str, Any]) -> Kit:
     )
     _check(kit)
     return kit
+
+
+def _words(value: str | list[str]) -> tuple[str, ...]:
+    """One word or several; none for ""."""
+    return tuple(value) if isinstance(value, list) else tuple(filter(None, [value]))
 
 
 def _check(kit: Kit) -> None:

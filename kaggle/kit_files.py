@@ -37,7 +37,7 @@ def notebook_text(kit: Kit, template: str) -> str:
         "competition": kit.competition,
         "code_slug": kit.code.slug,
         "machine": kit.machine,
-        "base": kit.run.base,
+        "bases": shlex.join(kit.run.bases),
         "budget": str(round(kit.run.hours * 3600)),
         "dry_run_budget": str(round(kit.run.dry_run_minutes * 60)),
         "dry_run_tasks": str(kit.run.dry_run_tasks),

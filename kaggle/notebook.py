@@ -32,9 +32,9 @@ BEGAN = time.monotonic()
 ROOT = Path(os.environ.get("ARC_KIT_KAGGLE", "/kaggle"))
 INPUT, WORKING = ROOT / "input", ROOT / "working"
 RERUN = os.environ.get("KAGGLE_IS_COMPETITION_RERUN", "").lower() in ("1", "true")
-COMPETITION, CODE_DATASET, MACHINE, BASE = "@competition@", "@code_slug@", "@machine@", "@base@"
+COMPETITION, CODE_DATASET, MACHINE = "@competition@", "@code_slug@", "@machine@"
 BUDGET, DRY_RUN_BUDGET, DRY_RUN_TASKS = int("@budget@"), int("@dry_run_budget@"), "@dry_run_tasks@"
-REQUIREMENTS, OPTIONS = shlex.split("@requirements@"), shlex.split("@options@")
+REQUIREMENTS, OPTIONS, BASES = shlex.split("@requirements@"), shlex.split("@options@"), shlex.split("@bases@")
 SUBMISSION, RUN_DIR = WORKING / "submission.json", WORKING / "run"
 TROUBLE = []  # what speaks against submitting this version
 WORKING.mkdir(parents=True, exist_ok=True)
@@ -153,7 +153,7 @@ if run(*INSTALL, *REQUIREMENTS) != 0:
 
 # %%
 SOLVER = (sys.executable, "-m", "solver")
-BASE_OPTIONS, MACHINE_OPTIONS = (("--base", BASE) if BASE else ()), (("--machine", MACHINE) if MACHINE else ())
+BASE_OPTIONS, MACHINE_OPTIONS = [f"--base={base}" for base in BASES], (("--machine", MACHINE) if MACHINE else ())
 if CODE is not None and TEST is not None:
     code = run(
         *(*SOLVER, "preflight", "--challenges", TEST, "--output", SUBMISSION, "--time-budget", f"{BUDGET}s"),

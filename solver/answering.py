@@ -178,7 +178,7 @@ class Answering:
         parse = self.base.profile.format.parse
         pairs = [(parse(answer.ids) if answer.complete else None, answer.logprob) for answer in generated]
         return [
-            Candidate(query, one.view.restore(grid), view=one.view, logprob=logprob)
+            Candidate(query, one.view.restore(grid), view=one.view, logprob=logprob, base=self.job.base)
             for grid, logprob in pairs
             if grid is not None
         ]

@@ -33,8 +33,9 @@ class Candidate:
 
     view: the view it was generated through, None for a searched program; logprob: natural log of the probability of
     the whole answer under the model in that view; score: mean of that over a fixed set of views, the same for all
-    scored candidates of a query, in nats. For programs, program: its text; cost: its description length;
-    perfect: whether it reproduces every demonstration; seconds: of the CPU, until a searched one was found.
+    scored candidates of a query, in nats; base: which of the run's bases said it, by its number in the order in which
+    they were named. For programs, program: its text; cost: its description length; perfect: whether it reproduces every
+    demonstration; seconds: of the CPU, until a searched one was found.
     """
 
     query: Query
@@ -47,6 +48,7 @@ class Candidate:
     perfect: bool = False
     seconds: float | None = None
     score: float | None = None
+    base: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,21 @@ FATES_SHOWN = 8
 """Of the ways in which written programs ended, the most frequent."""
 
 
+def base_rows(summary: Summary, tasks: int) -> Rows:
+    """What each of several bases did, in the order of their turns."""
+    for number, name in enumerate(summary.settings["bases"]):
+        last = summary.last(number).values()
+        reports = [record.ttt for record in summary.passes if record.base == number and record.ttt]
+        outcomes = Counter(record.status for record in last)
+        parts = [f"{outcomes[outcome]} {outcome.value}" for outcome in Outcome if outcomes[outcome]]
+        if further := sum(record.pass_number > 0 for record in summary.passes if record.base == number):
+            parts.append(f"{further} further passes")
+        steps = (
+            f"{sum(one['executed'] for one in reports)} TTT steps of {sum(one['planned'] for one in reports)} planned"
+        )
+        yield f"base {name}", ", ".join([f"{len(last)} of {tasks} tasks visited", *parts, steps])
+
+
 def ttt_rows(reports: Sequence[dict[str, Any]]) -> Rows:
     """Proof that test-time training ran: executed against planned steps, losses, why it stopped."""
     trained = [report for report in reports if report["executed"]]

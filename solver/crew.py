@@ -40,8 +40,9 @@ class Crew:
     """All workers of one kind.
 
     name: how people call one of them; entry: what its process runs; vacant: settings of those still to be started;
-    grace: seconds past its grant after which a worker counts as hung; ready: whether one has ever been; gone: processes
-    that were ended and not waited for.
+    grace: seconds past its grant after which a worker counts as hung; base: the number of the base that it trains, None
+    for others; ready: whether one has ever been; lost: numbers of workers that cannot do their work and are not started
+    any more; gone: processes that were ended and not waited for.
     """
 
     name: str
@@ -49,8 +50,10 @@ class Crew:
     scheduler: Scheduler
     vacant: list[AnySettings]
     grace: float
+    base: int | None = None
     seats: list[Seat] = field(default_factory=list)
     ready: bool = False
+    lost: set[int] = field(default_factory=set)
     gone: list[SpawnProcess] = field(default_factory=list)
 
     def size(self) -> int:
@@ -98,13 +101,24 @@ class Crew:
         seat.process.kill()
         self.gone.append(seat.process)
 
+    def lose(self, seat: Seat) -> None:
+        """Ends a process that cannot do its work: none is started in its place."""
+        self.remove(seat)
+        self.lost.add(seat.settings.number)
+        self.scheduler.worker_gone()
+
     def replace(self, seat: Seat) -> None:
         """Starts another process in the place of one that died, unless too many have died there."""
-        self.remove(seat)
         if seat.deaths < LIVES:
+            self.remove(seat)
             self.seat(seat.settings, seat.deaths + 1)
         else:
-            self.scheduler.worker_gone()
+            self.lose(seat)
+
+    def recall(self, settings: Sequence[AnySettings]) -> None:
+        """Has those of these workers started again that were ended, but not those that cannot do their work."""
+        there = self.numbers() | self.lost
+        self.vacant += [one for one in settings if one.number not in there]
 
     def dismiss(self) -> None:
         """Ends those that are not working, and starts no more."""

@@ -51,6 +51,7 @@ def candidate_to_json(candidate: Candidate) -> Json:
         "perfect": candidate.perfect or None,
         "seconds": candidate.seconds,
         "score": candidate.score,
+        "base": candidate.base or None,
     }
     return {key: value for key, value in content.items() if value is not None}
 
@@ -67,6 +68,7 @@ def candidate_from_json(task_id: str, value: Json) -> Candidate:
         value.get("perfect", False),
         value.get("seconds"),
         value.get("score"),
+        value.get("base", 0),
     )
 
 

@@ -32,10 +32,12 @@ class Manner:
 @dataclass(frozen=True, slots=True)
 class Job:
     """Work on one task. ends: the moment (monotonic clock) by which it should be done; steps: exact number of TTT
-    steps (None: as many as the time allows); seed: decides examples and views; number: which pass over the task.
+    steps (None: as many as the time allows); seed: decides examples and views; number: which pass over the task;
+    base: the number of the worker's base, which its candidates bear.
 
-    known: candidates of all channels that were there before, to be voted on together with what is found: earlier
-    passes' and programs' answers, which also serve as drafts; closed: whether programs have said all they will.
+    known: candidates of all channels and bases that were there before, to be voted on together with what is found:
+    earlier passes', other bases' and programs' answers, which also serve as drafts; closed: whether programs have said
+    all they will.
     """
 
     task: Task
@@ -47,6 +49,7 @@ class Job:
     manner: Manner = Manner()
     known: tuple[Candidate, ...] = ()
     closed: bool = False
+    base: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +143,8 @@ class Partial:
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """Scores of some queries' candidates, those of earlier passes included; all that these queries' candidates had
-    before no longer counts, since it came from other views."""
+    """Scores of some queries' candidates, those of earlier passes and other bases included; all that these queries'
+    candidates had before no longer counts, since it came from other views or from another base."""
 
     worker: int
     task_id: str

@@ -6,9 +6,9 @@ Knows nothing of processes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from solver.attempts import Attempts, Candidate, Channel, write_submission
+from solver.attempts import Attempts, Candidate, write_submission
 from solver.fusion import Branch, Fused, unique
 from solver.jobs import Finished, Partial, Rated, Searched, Wrote
 from solver.journal import Journal
@@ -24,42 +24,38 @@ from solver.records import (
 )
 from solver.run_state import Run
 from solver.task import Task
+from solver.visits import rescore
 
 
 @dataclass(slots=True)
 class Ledger:
-    """order: all tasks, as the submission lists them; broken: tasks whose last try died with its worker; what it found
-    waits to be replaced by another try's candidates."""
+    """order: all tasks, as the submission lists them."""
 
     state: Run
     journal: Journal
     order: Sequence[Task]
-    broken: set[str] = field(default_factory=set)
 
-    def collect(self, message: Partial) -> None:
-        """Adds candidates; another try's replace those of the try that died, which had the same views."""
-        state, task_id = self.state, message.task_id
-        if self._superseded(task_id):
-            state.found[task_id] = self._standing(task_id)
-            self._renewed(task_id)
-        state.found[task_id] += message.candidates
+    def collect(self, message: Partial, base: int = 0) -> None:
+        """Adds candidates of a base; another try's replace those of the try that died, which had the same views."""
+        visits, task_id = self.state.bases[base], message.task_id
+        if visits.superseded(task_id):
+            visits.found[task_id] = visits.recorded(task_id)
+            visits.renewed(task_id)
+        visits.found[task_id] += message.candidates
 
-    def known(self, task_id: str) -> list[Candidate]:
-        """What another pass over a task is told: candidates of all channels, without those that it will replace."""
+    def known(self, task_id: str, base: int = 0) -> list[Candidate]:
+        """What another pass of a base over a task is told: candidates of all bases and channels, without those that it
+        will replace."""
         state = self.state
-        programs = [one for one in state.candidates(task_id) if one.channel is not Channel.MODEL]
-        return [*(self._standing(task_id) if self._superseded(task_id) else state.found[task_id]), *programs]
+        said = (one.standing(task_id) if one.number == base else one.found[task_id] for one in state.bases)
+        return [*(one for some in said for one in some), *state.programs(task_id)]
 
     def rated(self, message: Rated) -> None:
-        """Scores candidates; others of the same query lose the scores that they had from other views."""
-        found = self.state.found[message.task_id]
-        found[:] = [
-            replace(one, score=message.scores[one.query].get(one.grid)) if one.query in message.scores else one
-            for one in found
-        ]
+        """Scores candidates of all bases; others of the same query lose the scores that they had from other views."""
+        rescore(self.state.bases, message.scores)
 
-    def finished(self, message: Finished, number: int) -> None:
-        """The model's pass of that number over a task ended."""
+    def finished(self, message: Finished, number: int, base: int = 0) -> None:
+        """A base's pass of that number over a task ended."""
         cut_short = message.views + message.saved_views < message.planned_views
         status = Outcome.FAILED if message.error else Outcome.TIMED_OUT if cut_short else Outcome.DONE
         self.record(
@@ -74,6 +70,7 @@ class Ledger:
                 error=message.error,
                 pass_number=number,
                 worker=message.worker,
+                base=base,
             )
         )
 
@@ -118,13 +115,20 @@ class Ledger:
         )
 
     def record(self, record: TaskRecord) -> None:
-        """Answers, remembers and writes. A record holds the model's candidates of all passes so far."""
-        state, task_id = self.state, record.task_id
+        """Answers, remembers and writes. A record holds the base's candidates of all passes so far."""
+        state, task_id, visits = self.state, record.task_id, self.state.bases[record.base]
         attempts, branches = _split(state.conclude(task_id))
-        record = replace(record, candidates=tuple(state.found[task_id]), attempts=attempts, branches=branches)
-        state.records[task_id] = record
-        self._renewed(task_id)
+        candidates, others = tuple(visits.found[task_id]), self._others(task_id, record.base)
+        record = replace(record, candidates=candidates, others=others, attempts=attempts, branches=branches)
+        visits.renewed(task_id)
+        state.visited(record)
         self._write(TASK_EVENT, record)
+
+    def _others(self, task_id: str, base: int) -> tuple[Candidate, ...]:
+        """What other bases said and has a score, once for each grid."""
+        said = (one for other in self.state.bases if other.number != base for one in other.found[task_id])
+        scored = {(one.query, one.grid): one for one in said if one.score is not None}
+        return tuple(Candidate(query, grid, score=one.score, base=one.base) for (query, grid), one in scored.items())
 
     def record_search(self, record: SearchRecord) -> None:
         """The same for a search."""
@@ -146,19 +150,6 @@ class Ledger:
         """Something that a person should know of."""
         self.state.problems.append(text)
         self.journal.append("problem", text=text)
-
-    def _superseded(self, task_id: str) -> bool:
-        """Whether what was found last gives way to the first candidates of another try."""
-        return task_id in self.broken or task_id in self.state.stale
-
-    def _standing(self, task_id: str) -> list[Candidate]:
-        """The model's candidates of passes that ended."""
-        records = self.state.records
-        return list(records[task_id].candidates) if task_id in records else []
-
-    def _renewed(self, task_id: str) -> None:
-        self.broken.discard(task_id)
-        self.state.stale.discard(task_id)
 
     def _write(self, event: str, record: Record) -> None:
         self.journal.append(event, **record.to_json())

@@ -37,8 +37,9 @@ class Watch:
     def started(self, run: Run) -> None:
         settings = run.settings
         parts = [f"{len(run.tasks)} tasks"]
-        if settings.profile is not None:
-            parts += [f"base {settings.profile.name}", f"{len(settings.devices)} worker(s)"]
+        if names := settings.bases():
+            parts += [f"base {names[0]}" if len(names) == 1 else f"bases {', '.join(names)}"]
+            parts += [f"{len(settings.devices)} worker(s)"]
         if settings.searchers:
             parts.append(f"{settings.searchers} search worker(s)")
         if settings.writer:
@@ -51,7 +52,7 @@ class Watch:
         if run.reached():
             searched = f", {len(run.searches)} were searched" if settings.searchers else ""
             searched += f", {len(run.inductions)} have programs" if settings.writer else ""
-            text = f"resumed: {len(run.records)} tasks were finished before{searched}"
+            text = f"resumed: {_finished(run)}{searched}"
             self.console.print(text, highlight=False, markup=False)
         if self.console.is_terminal:
             self._live = Live(console=self.console, refresh_per_second=2, transient=True)
@@ -73,28 +74,53 @@ class Watch:
 
     def line(self, run: Run) -> str:
         """Tasks done, time left, what is being worked on and, on labelled data, the score so far."""
-        scheduler, settings = run.scheduler, run.settings
-        done = sum(count > 0 for count in scheduler.passes.values())
-        parts = [f"{done}/{len(run.tasks)} tasks"] if settings.profile is not None else []
+        settings = run.settings
+        parts = _progress(run)
         if settings.searchers:
             parts.append(f"{len(run.searches)}/{len(run.tasks)} searched")
         if settings.writer:
             parts.append(f"{len(run.inductions)}/{len(run.tasks)} with programs")
         parts.append(f"{format_duration(run.left())} left")
-        if further := sum(record.pass_number > 0 for record in run.records.values()):
+        if further := sum(record.pass_number > 0 for base in run.bases for record in base.records.values()):
             parts.append(f"{further} further passes")
         searching, writing = run.searching.running, run.inducing.running
         if searching:
             parts.append(f"searching {_named(searching)}")
         if writing:
             parts.append(f"writing for {_named(writing)}")
-        if scheduler.running or not (searching or writing):
+        training = _at_work(run)
+        if training or not (searching or writing):
             starting = FIRST_RUN if settings.searchers and not run.searches else "starting"
-            parts.append(f"now {_named(scheduler.running) or starting}")
+            parts.append(f"now {training or starting}")
         if self.solutions is not None and (reached := run.reached()):
             scores = score(restrict(self.solutions, reached), run.answers)
             parts.append(f"score so far {100 * scores.mean_fraction:.1f} % ({scores.solved_tasks} solved)")
         return " | ".join(parts)
+
+
+def _progress(run: Run) -> list[str]:
+    """How many tasks each base is done with; whose they are is said where there are several."""
+    done = [sum(count > 0 for count in base.scheduler.passes.values()) for base in run.bases]
+    if len(done) == 1:
+        return [f"{done[0]}/{len(run.tasks)} tasks"]
+    return [f"{name} {count}/{len(run.tasks)}" for name, count in zip(run.settings.bases(), done, strict=True)]
+
+
+def _finished(run: Run) -> str:
+    """The same of earlier runs."""
+    counts = [len(base.records) for base in run.bases] or [0]
+    if len(counts) == 1:
+        return f"{counts[0]} tasks were finished before"
+    by_base = [f"{count} by {name}" for name, count in zip(run.settings.bases(), counts, strict=True)]
+    return f"tasks that were finished before: {', '.join(by_base)}"
+
+
+def _at_work(run: Run) -> str:
+    """The tasks that bases are trained on now."""
+    if len(run.bases) == 1:
+        return _named(run.bases[0].scheduler.running)
+    pairs = zip(run.settings.bases(), run.bases, strict=True)
+    return ", ".join(f"{name} {_named(base.scheduler.running)}" for name, base in pairs if base.scheduler.running)
 
 
 def _named(task_ids: Iterable[str]) -> str:

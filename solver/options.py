@@ -41,7 +41,13 @@ def submission_parser() -> argparse.ArgumentParser:
     parser.add_argument("--solutions", type=Path, help="solutions JSON; shown and scored, never given to the solver")
     parser.add_argument("--output", type=Path, default=Path("submission.json"))
     parser.add_argument("--time-budget", help="wall clock for the whole run: 90s, 10m, 12h (default 12h)")
-    parser.add_argument("--base", default=None, help="native, or a folder with a base in transformers' layout")
+    parser.add_argument(
+        "--base",
+        action="append",
+        metavar="NAME|PATH",
+        help="native, a public base's name, or a folder (default: an attached one, else native); may be repeated: each "
+        "has the devices before the next, small ones first",
+    )
     parser.add_argument("--limit", type=int, help="so many tasks, spread evenly over the sorted ids")
     parser.add_argument("--task-ids", default="", help="comma-separated ids")
     parser.add_argument(

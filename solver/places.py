@@ -31,7 +31,7 @@ class Places:
     challenges: Path | None
     split: str | None
     solutions: Path | None
-    base: str
+    bases: tuple[str, ...]
     budget: str
     limit: int | None
 
@@ -44,14 +44,14 @@ def is_rerun(environment: Mapping[str, str] = os.environ) -> bool:
 def find_places(options: argparse.Namespace, root: Path = KAGGLE_INPUT, rerun: bool | None = None) -> Places:
     """Fills in what the options leave open. Raises `InputError` for a combination that makes no sense."""
     rerun = is_rerun() if rerun is None else rerun
-    base = attached_base(root) if options.base is None else options.base
+    bases = tuple(options.base or [attached_base(root)])
     few = DRY_RUN_LIMIT if options.limit is None and not options.task_ids else options.limit
 
     def budget(default: str) -> str:
         return default if options.time_budget is None else str(options.time_budget)
 
     if options.challenges or options.split:
-        return Places(options.challenges, options.split, options.solutions, base, budget("12h"), options.limit)
+        return Places(options.challenges, options.split, options.solutions, bases, budget("12h"), options.limit)
     if options.solutions:
         raise InputError("--solutions: needs --challenges")
     name = "test" if rerun else "evaluation"
@@ -60,10 +60,10 @@ def find_places(options: argparse.Namespace, root: Path = KAGGLE_INPUT, rerun: b
         raise InputError(f"{root}: holds no arc-agi_test_challenges.json; attach the competition to the notebook")
     if found:
         if rerun:
-            return Places(found, None, None, base, budget(COMPETITION_BUDGET), options.limit)
+            return Places(found, None, None, bases, budget(COMPETITION_BUDGET), options.limit)
         solutions = competition_file(root, f"arc-agi_{name}_solutions.json")
-        return Places(found, None, solutions, base, budget(VISIBLE_BUDGET), few)
-    return Places(None, DRY_RUN_SPLIT, None, base, budget(DRY_RUN_BUDGET), few)
+        return Places(found, None, solutions, bases, budget(VISIBLE_BUDGET), few)
+    return Places(None, DRY_RUN_SPLIT, None, bases, budget(DRY_RUN_BUDGET), few)
 
 
 def competition_file(root: Path, name: str) -> Path | None:

@@ -14,7 +14,8 @@ from typing import Any
 from solver.attempts import Attempts, Candidate
 from solver.encoding import Json, attempts_from_json, attempts_to_json, candidate_from_json, candidate_to_json
 from solver.fusion import Branch
-from solver.grid import InputError
+from solver.grid import Grid, InputError
+from solver.task import Query
 
 TASK_EVENT = "task"
 """The event that records what the model did on a task: `journal.append(TASK_EVENT, **record.to_json())`."""
@@ -42,12 +43,12 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TaskRecord:
-    """What the model did on one task; `ttt` and `seconds` hold plain JSON values."""
+    """What one base did on one task; `ttt` and `seconds` hold plain JSON values."""
 
     task_id: str
     status: Outcome
     candidates: tuple[Candidate, ...] = ()
-    """The model's, for all the task's queries, in the order they were found."""
+    """The base's, for all the task's queries, in the order they were found."""
     attempts: tuple[Attempts, ...] = ()
     """One per test input, from what all channels had."""
     branches: tuple[Branch, ...] = ()
@@ -65,9 +66,18 @@ class TaskRecord:
     pass_number: int = 0
     """0 for the first visit; later passes spend what time is left."""
     worker: int = 0
+    base: int = 0
+    """Its number, in the order in which the run's bases were named."""
+    others: tuple[Candidate, ...] = ()
+    """What other bases said to the task, as far as it has a score, once for each grid: scores are compared only with
+    others of the same base and views, and those that were given last count."""
 
     def __post_init__(self) -> None:
-        _check_strangers(self.task_id, self.candidates)
+        _check_strangers(self.task_id, (*self.candidates, *self.others))
+
+    def whole(self) -> bool:
+        """Whether the base had its first pass over the task; one cut short or failed begins anew."""
+        return self.status is Outcome.DONE or (self.status is Outcome.TIMED_OUT and self.pass_number > 0)
 
     def to_json(self) -> Json:
         return _outcome_to_json(self) | {
@@ -76,6 +86,8 @@ class TaskRecord:
             "seconds": self.seconds,
             "notes": list(self.notes),
             "pass_number": self.pass_number,
+            "base": self.base,
+            "others": [candidate_to_json(one) for one in self.others],
         }
 
     @classmethod
@@ -89,6 +101,8 @@ class TaskRecord:
                 seconds=value["seconds"],
                 notes=tuple(value["notes"]),
                 pass_number=value["pass_number"],
+                base=value["base"],
+                others=tuple(candidate_from_json(value["task_id"], one) for one in value["others"]),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(f"journal: event {value.get('seq')}: is not a task record ({error!r})") from None
@@ -245,20 +259,33 @@ def _outcome_from_json(value: Mapping[str, Any]) -> Json:
     }
 
 
-def finished_tasks(events: Iterable[Mapping[str, Any]]) -> dict[str, TaskRecord]:
-    """The record of every task the model worked on, however it ended; the last, but never a failure over a success.
+def finished_tasks(events: Iterable[Mapping[str, Any]], base: int = 0) -> dict[str, TaskRecord]:
+    """The record of every task that a base worked on, however it ended; the last, but never a failure over a success.
 
     A later pass that fails must not lose what an earlier pass found.
     """
     records: dict[str, TaskRecord] = {}
     for event in events:
-        if event.get("event") != TASK_EVENT:
+        if event.get("event") != TASK_EVENT or event.get("base", base) != base:
             continue
         record = TaskRecord.from_json(event)
         earlier = records.get(record.task_id)
         if earlier is None or record.status is not Outcome.FAILED or earlier.status is Outcome.FAILED:
             records[record.task_id] = record
     return records
+
+
+def last_scores(events: Iterable[Mapping[str, Any]]) -> dict[Query, dict[Grid, float]]:
+    """The scores of each query's candidates, of all bases, that were given last."""
+    scores: dict[Query, dict[Grid, float]] = {}
+    for event in events:
+        if event.get("event") == TASK_EVENT:
+            record = TaskRecord.from_json(event)
+            scored = [one for one in (*record.candidates, *record.others) if one.score is not None]
+            scores |= {query: {} for query in {one.query for one in scored}}
+            for one in scored:
+                scores[one.query][one.grid] = one.score or 0.0
+    return scores
 
 
 def finished_searches(events: Iterable[Mapping[str, Any]]) -> dict[str, SearchRecord]:

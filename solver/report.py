@@ -13,7 +13,7 @@ from rich.text import Text
 
 from solver.attempts import Channel
 from solver.budget import format_duration
-from solver.channel_rows import Rows, branch_rows, decoding_rows, induction_rows, search_rows, ttt_rows
+from solver.channel_rows import Rows, base_rows, branch_rows, decoding_rows, induction_rows, search_rows, ttt_rows
 from solver.claims import claim
 from solver.evaluation import Scores
 from solver.records import InductionRecord, Outcome, TaskRecord
@@ -37,11 +37,17 @@ def show(console: Console, summary: Summary, tasks: int, verdict: Verdict | None
 def rows(summary: Summary, tasks: int, verdict: Verdict | None) -> Rows:
     """(name, value) of each line of the table."""
     if verdict:
-        yield from _score_rows(verdict)
-    if seen := summary.settings.get("seen"):
-        yield "seen in training", claim(summary.settings["base"], seen, tasks)
+        yield from _score_rows(verdict, summary)
+    bases = summary.settings.get("bases", [""])
+    claims = [
+        claim(base, seen, tasks) for base, seen in zip(bases, summary.settings.get("seen", ()), strict=False) if seen
+    ]
+    if claims:
+        yield "seen in training", "; ".join(claims)
     yield "tasks", _outcomes(summary, tasks)
-    if summary.settings.get("base", True):
+    if len(bases) > 1:
+        yield from base_rows(summary, tasks)
+    if bases:
         yield from ttt_rows([record.ttt for record in summary.passes if record.ttt])
         yield from decoding_rows([record.decoding for record in summary.passes])
     if summary.searches:
@@ -57,8 +63,9 @@ def rows(summary: Summary, tasks: int, verdict: Verdict | None) -> Rows:
     yield "failures", _failures(summary)
 
 
-def _score_rows(verdict: Verdict) -> Rows:
-    """The three scores; then, where there were several channels, what each would have had without the others."""
+def _score_rows(verdict: Verdict, summary: Summary) -> Rows:
+    """The three scores; then, where there were several channels or bases, what each would have had without the
+    others."""
     scores, found = verdict.scores, verdict.found
     yield "score: mean of solved fractions", _percent(scores.mean_fraction, found.mean_fraction)
     yield f"test outputs solved ({scores.outputs})", _percent(scores.flat, found.flat)
@@ -66,7 +73,9 @@ def _score_rows(verdict: Verdict) -> Rows:
     yield "solved / among the candidates", f"{scores.solved_tasks} / {found.solved_tasks} tasks"
     for channel, alone in verdict.alone.items():
         yield ALONE[channel], _three(alone)
-    if verdict.alone:
+    for name, alone in zip(summary.settings.get("bases", ()), verdict.bases, strict=False):
+        yield f"{name} alone", _three(alone)
+    if verdict.alone or verdict.bases:
         yield "fused", _three(scores)
 
 

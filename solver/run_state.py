@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from solver.attempts import Attempts, Candidate, Channel
-from solver.augmentation import Episode
 from solver.budget import Clock
 from solver.fusion import Fused, fuse, settled
 from solver.grid import InputError
@@ -20,10 +19,12 @@ from solver.records import (
     finished_inductions,
     finished_searches,
     finished_tasks,
+    last_scores,
 )
-from solver.scheduler import WARM_UP_SHARE, Policy, Scheduler, easiest_first, induction_policy, search_policy
+from solver.scheduler import WARM_UP_SHARE, Scheduler, easiest_first, expected_gain, induction_policy, search_policy
 from solver.settings import VOTES, Settings
 from solver.task import Query, Task
+from solver.visits import Visits, begin_visits, rescore
 from solver.voting import fallback
 
 
@@ -31,24 +32,19 @@ from solver.voting import fallback
 class Run:
     """The state of a run.
 
-    records, scheduler: of the model's work; searches, searching: of the program search's; inductions, inducing: of the
-    programs that a language model writes. found: all the model's candidates of each task, those of unfinished passes
-    included; stale: tasks whose candidates are those of an earlier run's first pass that did not end: they count until
-    there are new ones.
+    bases: the part of every base that is trained; searches, searching: of the program search's work; inductions,
+    inducing: of the programs that a language model writes.
     """
 
     settings: Settings
     tasks: dict[str, Task]
     answers: dict[Query, Attempts]
-    records: dict[str, TaskRecord]
+    bases: tuple[Visits, ...]
     searches: dict[str, SearchRecord]
     inductions: dict[str, InductionRecord]
-    scheduler: Scheduler
     searching: Scheduler
     inducing: Scheduler
     clock: Clock
-    found: dict[str, list[Candidate]]
-    stale: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
     workers: list[str] = field(default_factory=list)
 
@@ -58,14 +54,18 @@ class Run:
 
     def reached(self) -> list[str]:
         """Tasks that some work on has ended."""
-        known = (self.records, self.searches, self.inductions)
+        known: list[Collection[str]] = [*(base.records for base in self.bases), self.searches, self.inductions]
         return [task_id for task_id in self.tasks if any(task_id in records for records in known)]
 
     def candidates(self, task_id: str) -> list[Candidate]:
-        """Those of all channels."""
+        """Those of all bases and channels."""
+        return [*(one for base in self.bases for one in base.found[task_id]), *self.programs(task_id)]
+
+    def programs(self, task_id: str) -> list[Candidate]:
+        """The answers of searched and of written programs."""
         searched = self.searches[task_id].candidates if task_id in self.searches else ()
         written = self.inductions[task_id].candidates if task_id in self.inductions else ()
-        return [*self.found[task_id], *searched, *written]
+        return [*searched, *written]
 
     def closed(self, task_id: str) -> bool:
         """Whether programs have said all that they will say to a task."""
@@ -77,42 +77,75 @@ class Run:
 
     def fused(self, task_id: str, only: Channel | None = None) -> tuple[Fused, ...]:
         """What all candidates of a task, or those of one channel, give now: one per test input."""
-        candidates = [one for one in self.candidates(task_id) if only in (None, one.channel)]
+        return self._fuse(task_id, [one for one in self.candidates(task_id) if only in (None, one.channel)])
+
+    def _fuse(self, task_id: str, candidates: Sequence[Candidate]) -> tuple[Fused, ...]:
         return fuse(self.tasks[task_id], candidates, VOTES[self.settings.vote])
 
     def doubt(self, task_id: str) -> float:
         """0 when channels, or all views, agree on all of a task; 1 when nothing speaks for some of its answers."""
         return max(fused.doubt for fused in self.fused(task_id))
 
+    def doubt_before(self, task_id: str) -> float:
+        """The same for a base that has not visited the task: without what others said on visits that were cut short.
+
+        A single view agrees with itself, which is no reason to leave a task to the end.
+        """
+        said = [one for base in self.bases if base.whole(task_id) for one in base.found[task_id]]
+        return max(fused.doubt for fused in self._fuse(task_id, [*said, *self.programs(task_id)]))
+
     def alone(self, channel: Channel) -> dict[Query, Attempts]:
         """The answers that one channel gives by itself."""
+        return self._answers({task_id: self.fused(task_id, channel) for task_id in self.tasks})
+
+    def base_alone(self, base: Visits) -> dict[Query, Attempts]:
+        """The answers that one base gives by itself, with the scores that it gave itself."""
+        return self._answers(
+            {task_id: self._fuse(task_id, base.recorded(task_id) or base.found[task_id]) for task_id in self.tasks}
+        )
+
+    def _answers(self, fused: Mapping[str, Sequence[Fused]]) -> dict[Query, Attempts]:
         return {
-            query: fused.attempts
-            for task_id, task in self.tasks.items()
-            for query, fused in zip(task.queries(), self.fused(task_id, channel), strict=True)
+            Query(task_id, index): one.attempts for task_id, all_ in fused.items() for index, one in enumerate(all_)
         }
 
     def conclude(self, task_id: str) -> tuple[Fused, ...]:
         """Answers a task by all that is known of it now."""
         fused = self.fused(task_id)
-        self.answers |= {Query(task_id, index): one.attempts for index, one in enumerate(fused)}
+        self.answers |= self._answers({task_id: fused})
         return fused
+
+    def visited(self, record: TaskRecord) -> None:
+        """A base's pass over a task ended: those before it need not give it an early answer, those after it may have to
+        think less of it."""
+        self.bases[record.base].records[record.task_id] = record
+        for base in self.bases[: record.base]:
+            base.scheduler.drop(record.task_id)
+        self.tell(record.task_id, self.bases[record.base + 1 :])
 
     def searched(self, record: SearchRecord) -> None:
         """A search ended: models may have to think less of its task."""
         self.searches[record.task_id] = record
-        self._tell_model(record.task_id)
+        self.tell(record.task_id, self.bases)
         if settled(self.tasks[record.task_id], record.candidates):
             self.inducing.drop(record.task_id)
 
     def written(self, record: InductionRecord) -> None:
         """Programs were written for a task: the other model may have to think less of it."""
         self.inductions[record.task_id] = record
-        self._tell_model(record.task_id)
+        self.tell(record.task_id, self.bases)
 
-    def _tell_model(self, task_id: str) -> None:
-        programs = [one for one in self.candidates(task_id) if one.channel is not Channel.MODEL]
-        self.scheduler.learned(task_id, self.doubt(task_id), settled(self.tasks[task_id], programs))
+    def tell(self, task_id: str, bases: Sequence[Visits]) -> None:
+        """News of a task for some bases. Those after the first take tasks in the order of what is to be gained, and at
+        last those that nothing speaks against."""
+        sure = settled(self.tasks[task_id], self.programs(task_id))
+        for base in bases:
+            if not base.number or task_id in base.scheduler.passes:
+                base.scheduler.learned(task_id, self.doubt(task_id), sure)
+                continue
+            doubt = self.doubt_before(task_id)
+            base.scheduler.learned(task_id, doubt, sure or not doubt)
+            base.scheduler.promise(task_id, expected_gain(doubt, base.sizes.get(task_id, 0)))
 
 
 class Watcher(Protocol):
@@ -128,28 +161,31 @@ class Watcher(Protocol):
 def new_run(settings: Settings, tasks: Sequence[Task], clock: Clock) -> Run:
     """A run at its beginning, or where an earlier one in the same directory left off."""
     events = _earlier(settings, tasks)
-    earlier, searches, inductions = finished_tasks(events), finished_searches(events), finished_inductions(events)
-    records = {task_id: record for task_id, record in earlier.items() if _whole(record)}
-    answers = {query: fallback(task, query.index) for task in tasks for query in task.queries()}
-    for task_id, record in earlier.items():
-        answers |= {Query(task_id, index): attempts for index, attempts in enumerate(record.attempts)}
+    earlier = [finished_tasks(events, number) for number in range(len(settings.profiles))]
+    searches, inductions = finished_searches(events), finished_inductions(events)
     state = Run(
         settings,
         {task.id: task for task in tasks},
-        answers,
-        records,
+        {query: fallback(task, query.index) for task in tasks for query in task.queries()},
+        begin_visits(settings, tasks, earlier),
         {},
         {},
-        _model_scheduler(settings, [task for task in tasks if task.id not in records]),
         _search_scheduler(settings, [task for task in tasks if task.id not in searches], clock()),
         _induction_scheduler(settings, [task for task in tasks if not _written(inductions.get(task.id))], clock()),
         clock,
-        found={task.id: list(earlier[task.id].candidates) if task.id in earlier else [] for task in tasks},
-        stale=earlier.keys() - records.keys(),
     )
-    for task_id, record in records.items():
-        state.scheduler.passes[task_id] = record.pass_number + 1
-        state.scheduler.doubt[task_id] = state.doubt(task_id)
+    for records in earlier:
+        for task_id, record in records.items():
+            state.answers |= {Query(task_id, index): attempts for index, attempts in enumerate(record.attempts)}
+    if len(state.bases) > 1:
+        rescore(state.bases, last_scores(events))
+        for task in tasks:
+            if any(task.id in records for records in earlier):
+                state.conclude(task.id)
+            state.tell(task.id, state.bases[1:])
+    for base in state.bases:
+        for task_id in base.records:
+            base.scheduler.doubt[task_id] = state.doubt(task_id)
     for search in searches.values():
         state.searched(search)
         state.conclude(search.task_id)
@@ -157,16 +193,6 @@ def new_run(settings: Settings, tasks: Sequence[Task], clock: Clock) -> Run:
         state.written(induction)
         state.conclude(induction.task_id)
     return state
-
-
-def _model_scheduler(settings: Settings, tasks: Sequence[Task]) -> Scheduler:
-    """Nothing to do where there is no model."""
-    policy = Policy(settings.stop(), len(settings.devices), settings.passes)
-    if settings.profile is None:
-        return Scheduler(policy, [])
-    length = settings.profile.format.length
-    sizes = [(task.id, sum(length(Episode(task.train, query)) for query in task.test_inputs)) for task in tasks]
-    return Scheduler(policy, easiest_first(sizes))
 
 
 def _search_scheduler(settings: Settings, tasks: Sequence[Task], now: float) -> Scheduler:
@@ -185,11 +211,6 @@ def _induction_scheduler(settings: Settings, tasks: Sequence[Task], now: float) 
 def _cells(task: Task) -> int:
     grids = [grid for pair in task.train for grid in (pair.input, pair.output)]
     return sum(grid.height * grid.width for grid in (*grids, *task.test_inputs))
-
-
-def _whole(record: TaskRecord) -> bool:
-    """Whether a task had its first pass; one cut short or failed begins anew, its answers stand until then."""
-    return record.status is Outcome.DONE or (record.status is Outcome.TIMED_OUT and record.pass_number > 0)
 
 
 def _written(record: InductionRecord | None) -> bool:

@@ -83,8 +83,19 @@ class Loop:
         vacant = searchers(state.settings, len(state.searching.waiting))
         self.search = Crew("search worker", enter_search, state.searching, vacant, SEARCH_GRACE)
         self.induction = Crew("program writer", enter_writing, state.inducing, writers(state.settings), GRACE)
-        self.model = Crew("worker", enter, state.scheduler, workers(state.settings), GRACE)
-        self.staff = Staff(state, self.search, self.induction, self.model)
+        names = state.settings.bases()
+        self.models = tuple(
+            Crew(
+                "worker" if len(names) == 1 else f"{names[base.number]} worker",
+                enter,
+                base.scheduler,
+                workers(state.settings, base.number),
+                GRACE,
+                base.number,
+            )
+            for base in state.bases
+        )
+        self.staff = Staff(state, self.search, self.induction, self.models)
         self.crews = self.staff.crews()
 
     def work(self) -> None:
@@ -108,30 +119,37 @@ class Loop:
         """Gives every worker that waits a task, while there are any."""
         for crew in self.crews:
             for seat in crew.idle():
-                seat.grant = crew.scheduler.next(now)
+                seat.grant = crew.scheduler.next(now, self._busy(crew))
                 if seat.grant:
                     try:
                         seat.pipe.send(self._job(crew, seat.grant))
                     except OSError:  # it died after its last message
                         self._died(crew, seat)
 
+    def _busy(self, crew: Crew) -> set[str]:
+        """Tasks that a base cannot have now, because another works on them: what both said would not be told to either,
+        and what is left out as decided would not be."""
+        if crew.base is None:
+            return set()
+        return {task_id for other in self.models if other is not crew for task_id in other.scheduler.running}
+
     def _job(self, crew: Crew, grant: Grant) -> Job | SearchJob | WriteJob:
         settings, task = self.state.settings, self.state.tasks[grant.task_id]
         if crew is self.search:
             return SearchJob(task, grant.ends, settings.search_seconds or math.inf)
-        seed = _seed(settings.seed, task.id, grant.number)
-        if crew is self.induction:
-            return WriteJob(task, grant.ends, seed)
+        if crew.base is None:
+            return WriteJob(task, grant.ends, _seed(settings.seed, task.id, grant.number))
         return Job(
             task,
             grant.ends,
-            seed,
+            _seed(settings.seed, task.id, grant.number, crew.base),
             settings.ttt,
             settings.ttt_steps,
             grant.number,
             Manner(settings.decode, settings.vote, settings.stop_early),
-            tuple(self.ledger.known(task.id)),
+            tuple(self.ledger.known(task.id, crew.base)),
             self.state.closed(task.id),
+            crew.base,
         )
 
     def _listen(self, crew: Crew, seat: Seat) -> None:
@@ -153,7 +171,7 @@ class Loop:
             case Ready():
                 self._ready(crew, seat)
                 self.state.workers.append(f"{message.device} ({message.quantize}, {message.dtype})")
-                self.ledger.journal.append("worker", **asdict(message))
+                self.ledger.journal.append("worker", base=crew.base, **asdict(message))
             case Warm():
                 self._ready(crew, seat)
                 self.ledger.journal.append("searcher", **asdict(message))
@@ -163,17 +181,16 @@ class Loop:
                 self.ledger.journal.append("writer", **asdict(message))
             case Unusable():
                 self.ledger.problem(f"{crew.name} {message.worker}: {message.message}")
-                crew.remove(seat)
-                crew.scheduler.worker_gone()
+                crew.lose(seat)
                 self._give_up(crew)
             case Partial():
-                self.ledger.collect(message)
+                self.ledger.collect(message, _base(crew))
             case Rated():
                 self.ledger.rated(message)
             case Finished():
                 number = _free(seat, message).number
-                self.state.scheduler.finished(message.task_id, self.state.doubt(message.task_id))
-                self.ledger.finished(message, number)
+                crew.scheduler.finished(message.task_id, self.state.doubt(message.task_id))
+                self.ledger.finished(message, number, _base(crew))
             case Searched():
                 _free(seat, message)
                 self.state.searching.finished(message.task_id, doubt=0.0)
@@ -197,10 +214,11 @@ class Loop:
             task_id = seat.grant.task_id
             again = crew.scheduler.lost(task_id)
             text += f" on task {task_id}" + ("; the task is tried again" if again else "")
-            if crew is self.model and again:
-                self.ledger.broken.add(task_id)
-            elif crew is self.model:
-                self.ledger.record(TaskRecord(task_id, Outcome.FAILED, error=text, pass_number=seat.grant.number))
+            if crew.base is not None and again:
+                self.state.bases[crew.base].broken.add(task_id)
+            elif crew.base is not None:
+                number = seat.grant.number
+                self.ledger.record(TaskRecord(task_id, Outcome.FAILED, error=text, pass_number=number, base=crew.base))
             elif crew is self.search and not again:
                 self.ledger.record_search(SearchRecord(task_id, Outcome.FAILED, error=text))
             elif not again:
@@ -216,14 +234,17 @@ class Loop:
 
     def close(self) -> None:
         """Ends all workers; what unfinished tasks have found so far still counts."""
-        cut_short = {seat.grant.task_id: seat.grant.number for seat in self.model.seats if seat.grant}
-        for task_id in sorted(self.ledger.broken - cut_short.keys()):
-            cut_short[task_id] = self.state.scheduler.passes.get(task_id, 0)
         for crew in self.crews:
             crew.kill()
-        for task_id, number in cut_short.items():
-            note = "stopped at the end of the run's time"
-            self.ledger.record(TaskRecord(task_id, Outcome.TIMED_OUT, notes=(note,), pass_number=number))
+        for crew in self.models:
+            visits = self.state.bases[_base(crew)]
+            cut_short = {seat.grant.task_id: seat.grant.number for seat in crew.seats if seat.grant}
+            for task_id in sorted(visits.broken - cut_short.keys()):
+                cut_short[task_id] = visits.scheduler.passes.get(task_id, 0)
+            for task_id, number in cut_short.items():
+                notes = ("stopped at the end of the run's time",)
+                record = TaskRecord(task_id, Outcome.TIMED_OUT, notes=notes, pass_number=number, base=visits.number)
+                self.ledger.record(record)
         for crew in self.crews:
             crew.join()
         self.ledger.submit()
@@ -236,6 +257,13 @@ def _free(seat: Seat, message: Finished | Searched | Wrote) -> Grant:
     return grant
 
 
-def _seed(seed: int, task_id: str, number: int) -> int:
-    """The same for a task whatever ran before it, on whichever worker."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{task_id}:{number}".encode()).digest()[:6])
+def _base(crew: Crew) -> int:
+    """The number of the base that a crew trains."""
+    assert crew.base is not None, f"a {crew.name} trains no base"
+    return crew.base
+
+
+def _seed(seed: int, task_id: str, number: int, base: int = 0) -> int:
+    """The same for a task whatever ran before it, on whichever worker; every base sees it through views of its own."""
+    text = f"{seed}:{task_id}:{number}" + (f":{base}" if base else "")
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6])

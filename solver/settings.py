@@ -34,9 +34,10 @@ SCORED_VOTES = ("poe", "poe+counts")
 class Settings:
     """A resolved run.
 
-    profile: the base, None if only programs answer; writer: the folder of the base that writes programs, None if none
-    does; began: monotonic clock when the budget (seconds) started; devices: one worker each, of the one kind after the
-    other (None: the best there is); threads: per worker, 0 for the library's choice;
+    profiles: the bases, in the order of their turns, none if only programs answer; writer: the folder of the base that
+    writes programs, None if none does; began: monotonic clock when the budget (seconds) started; devices: one worker
+    each, of the one kind or base after the other (None: the best there is); threads: per worker, 0 for the library's
+    choice;
     searchers: search workers, none if there is no program search; search_memory: bytes for each of them;
     search_seconds: of the processor, most per task, None for what the scheduler thinks right;
     ttt_steps: exactly so many per task, None for as many as fit; decode, vote, stop_early: how views become answers.
@@ -44,7 +45,7 @@ class Settings:
 
     output: Path
     run_dir: Path
-    profile: Profile | None
+    profiles: tuple[Profile, ...]
     budget: float
     began: float
     devices: tuple[str | None, ...]
@@ -75,8 +76,16 @@ class Settings:
         """The moment by which all work on tasks must be over."""
         return self.began + self.budget - self.reserve()
 
+    def bases(self) -> list[str]:
+        """What people call the bases: their names, where these tell them apart."""
+        names = [profile.name for profile in self.profiles]
+        return [
+            name if names.count(name) == 1 else str(profile.folder)
+            for name, profile in zip(names, self.profiles, strict=True)
+        ]
+
     def channels(self) -> list[str]:
-        on = (self.profile is not None, self.searchers > 0, self.writer is not None)
+        on = (bool(self.profiles), self.searchers > 0, self.writer is not None)
         return [name for name, is_on in zip(CHANNELS, on, strict=True) if is_on]
 
     def turns(self) -> bool:
@@ -92,8 +101,8 @@ class Settings:
         digest = hashlib.sha256(repr(sorted(tasks, key=lambda task: task.id)).encode()).hexdigest()
         return {
             "channels": self.channels(),
-            "base": self.profile and self.profile.name,
-            "weights": 0 if self.profile is None else _size(self.profile.folder),
+            "bases": self.bases(),
+            "weights": [_size(profile.folder) for profile in self.profiles],
             "programs_base": self.writer and self.writer.name,
             "programs_weights": self.writer and _size(self.writer),
             "tasks": digest,
@@ -107,9 +116,9 @@ class Settings:
     def to_json(self, tasks: Sequence[Task]) -> dict[str, Any]:
         return self.fixed(tasks) | {
             "output": str(self.output),
-            "folder": self.profile and str(self.profile.folder),
-            "licence": self.profile and self.profile.licence,
-            "seen": seen_in_training(self.profile, tasks) if self.profile else {},
+            "folders": [str(profile.folder) for profile in self.profiles],
+            "licences": [profile.licence for profile in self.profiles],
+            "seen": [seen_in_training(profile, tasks) for profile in self.profiles],
             "programs_folder": self.writer and str(self.writer),
             "budget": self.budget,
             "devices": [device or "auto" for device in self.devices],
@@ -118,7 +127,7 @@ class Settings:
             "search_memory": self.search_memory,
             "search_seconds": self.search_seconds,
             "vote": self.vote,
-            "decoding": self.profile and asdict(self.profile.decoding),
+            "decoding": [asdict(profile.decoding) for profile in self.profiles],
             "stop_early": self.stop_early.value,
             "passes": self.passes,
             "task_count": len(tasks),

@@ -6,26 +6,31 @@ Starts and ends processes through their crews; hears nothing of what they say.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 
 from solver.crew import AnySettings, Crew
 from solver.jobs import SearcherSettings, WorkerSettings, WriterSettings
 from solver.run_state import Run
-from solver.scheduler import induction_policy, room_beside, search_policy
+from solver.scheduler import early_stop, induction_policy, room_beside, search_policy
 from solver.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Staff:
-    """The crews of a run, one for each channel: searching, writing programs, training on tasks."""
+    """The crews of a run: searching, writing programs, training on tasks, the last with one crew for each base.
+
+    finals: numbers of the bases that were the last one that can be used, at some time.
+    """
 
     state: Run
     search: Crew
     induction: Crew
-    model: Crew
+    models: tuple[Crew, ...]
+    finals: set[int] = field(default_factory=set)
 
     def crews(self) -> tuple[Crew, ...]:
-        return self.search, self.induction, self.model
+        return self.search, self.induction, *self.models
 
     def fill(self, now: float) -> None:
         """Starts the workers that have a place now, and ends those that have nothing left to do and hold a place."""
@@ -35,10 +40,46 @@ class Staff:
         if settings.turns():
             room = room_beside(self.search.size(), settings.searchers, room)
         self._induction(now, room)
-        # A device that programs are written on, or are to be, the model waits for.
-        if not self.model.scheduler.exhausted(now):
-            started = len(settings.devices) - len(self.model.vacant)
-            self.model.start(room - self.induction.size() - started, held=self.induction.numbers())
+        final = self._final()
+        # A device that programs are written on, or are to be, the first base waits for, and every base for the one
+        # before it.
+        held = self.induction.numbers()
+        for number in range(final + 1):
+            crew = self.models[number]
+            if number < final:
+                self._early(crew, now, room - len(held), held)
+            elif not crew.scheduler.exhausted(now):
+                crew.start(room - len(held) - self._started(crew), held)
+            held |= crew.numbers()
+
+    def _started(self, crew: Crew) -> int:
+        """How many of those that need a device have been, those included that are gone."""
+        return len(self.state.settings.devices) - len(crew.vacant)
+
+    def _early(self, crew: Crew, now: float, room: int, held: Collection[int]) -> None:
+        """A base that others come after: once all its tasks are handed out, its devices go to the next."""
+        if crew.scheduler.handed_out(now):
+            crew.dismiss()
+            return
+        started = self._started(crew)
+        crew.start(room - started, held)
+        if not started and crew.seats:
+            self._begin_early(crew)
+
+    def _final(self) -> int:
+        """The number of the last base that can be used, to which the rest of the time belongs; -1 if there is none."""
+        settings = self.state.settings
+        usable = [number for number, crew in enumerate(self.models) if len(crew.lost) < len(settings.devices)]
+        final = max(usable, default=-1)
+        if final >= 0 and final not in self.finals:
+            self.finals.add(final)
+            if final < len(self.models) - 1:
+                # Those after it are of no use: it goes on, as if it had been the last from the beginning.
+                crew = self.models[final]
+                crew.recall(workers(settings, final))
+                policy = crew.scheduler.policy
+                crew.scheduler.policy = replace(policy, stop=settings.stop(), passes=settings.passes)
+        return final
 
     def _search(self, now: float) -> None:
         crew = self.search
@@ -53,7 +94,7 @@ class Staff:
         if not crew.scheduler.waiting or crew.scheduler.exhausted(now):
             crew.dismiss()
             return
-        started = len(self.state.settings.devices) - len(crew.vacant)
+        started = self._started(crew)
         crew.start(room - started)
         if not started and crew.seats:
             self._begin_induction()
@@ -65,6 +106,8 @@ class Staff:
             self._begin_search()
         elif crew is self.induction:
             self._begin_induction()
+        elif crew.base is not None and crew.base not in self.finals:
+            self._begin_early(crew)
 
     def _begin_search(self) -> None:
         settings, scheduler = self.state.settings, self.state.searching
@@ -75,8 +118,13 @@ class Staff:
     def _begin_induction(self) -> None:
         """Called twice: when there is room, so that loading has an end too, and when the first base is loaded."""
         settings, scheduler = self.state.settings, self.state.inducing
-        turns = settings.profile is not None
+        turns = bool(settings.profiles)
         scheduler.policy = induction_policy(self.state.clock(), settings.stop(), scheduler.policy.workers, turns)
+
+    def _begin_early(self, crew: Crew) -> None:
+        """Called twice, as for written programs."""
+        stop = early_stop(self.state.clock(), self.state.settings.stop())
+        crew.scheduler.policy = replace(crew.scheduler.policy, stop=stop)
 
 
 def searchers(settings: Settings, tasks: int) -> list[AnySettings]:
@@ -95,11 +143,9 @@ def writers(settings: Settings) -> list[AnySettings]:
     ]
 
 
-def workers(settings: Settings) -> list[AnySettings]:
+def workers(settings: Settings, base: int) -> list[AnySettings]:
     """One per device."""
-    if settings.profile is None:
-        return []
     return [
-        WorkerSettings(number, settings.profile, device, settings.quantize, settings.threads)
+        WorkerSettings(number, settings.profiles[base], device, settings.quantize, settings.threads)
         for number, device in enumerate(settings.devices)
     ]

@@ -37,9 +37,9 @@ def submit(options: argparse.Namespace, began: float) -> int:
     channels = chosen_channels(options, bool(visible_gpus() and attached_writers()))
     places = find_places(options)
     tasks = select(_read_tasks(places), filter(None, options.task_ids.split(",")), places.limit)
-    profile = _profile(options, places) if "ttt" in channels else None
+    profiles = _profiles(options, places) if "ttt" in channels else ()
     writer = find_writer(options.programs_base) if "programs" in channels else None
-    settings = _settings(options, places, profile, writer, "search" in channels, began)
+    settings = _settings(options, places, profiles, writer, "search" in channels, began)
     solutions = _read_solutions(places, tasks)
     check_writable(settings.output, settings.run_dir)
     _log_to(settings.run_dir)
@@ -52,14 +52,17 @@ def submit(options: argparse.Namespace, began: float) -> int:
     return 0
 
 
-def _profile(options: argparse.Namespace, places: Places) -> Profile:
-    """The base and how it is decoded."""
-    profile, threshold = find_base(places.base), options.decode_threshold
+def _profiles(options: argparse.Namespace, places: Places) -> tuple[Profile, ...]:
+    """The bases and how they are decoded."""
+    profiles, threshold = [find_base(name) for name in places.bases], options.decode_threshold
+    for number, name in enumerate(places.bases):
+        if profiles[number].folder in [profile.folder for profile in profiles[:number]]:
+            raise InputError(f"--base {name}: {profiles[number].folder} is named twice")
     if threshold is None:
-        return profile
+        return tuple(profiles)
     if options.decode != Decode.DFS.value or not 0 < threshold < 1:
         raise InputError(f"--decode-threshold {threshold}: takes a probability between 0 and 1, with --decode dfs")
-    return replace(profile, decoding=replace(profile.decoding, threshold=threshold))
+    return tuple(replace(one, decoding=replace(one.decoding, threshold=threshold)) for one in profiles)
 
 
 def _read_tasks(places: Places) -> tuple[Task, ...]:
@@ -88,7 +91,7 @@ def _read_solutions(places: Places, tasks: Sequence[Task]) -> evaluation.Solutio
 def _settings(
     options: argparse.Namespace,
     places: Places,
-    profile: Profile | None,
+    profiles: tuple[Profile, ...],
     writer: Path | None,
     search: bool,
     began: float,
@@ -99,13 +102,13 @@ def _settings(
             raise InputError(f"--{name.replace('_', '-')} {value}: is too small")
     if options.resume and options.run_dir is None:
         raise InputError("--resume: needs the --run-dir of the run to go on with")
-    devices, threads = _devices(options, profile, writer)
+    devices, threads = _devices(options, profiles, writer)
     cap = options.search_seconds
     searchers = _searchers(options, devices) if search else 0
     return Settings(
         output=options.output,
         run_dir=options.run_dir or Path("runs") / datetime.now(UTC).strftime("%Y%m%d-%H%M%S"),
-        profile=profile,
+        profiles=profiles,
         writer=writer,
         budget=parse_duration(places.budget),
         began=began,
@@ -128,10 +131,10 @@ def _settings(
 
 
 def _devices(
-    options: argparse.Namespace, profile: Profile | None, writer: Path | None
+    options: argparse.Namespace, profiles: tuple[Profile, ...], writer: Path | None
 ) -> tuple[tuple[str | None, ...], int]:
     """One device name per worker that needs one, and the threads of each."""
-    if profile is None and writer is None:
+    if not profiles and writer is None:
         return (), 0
     gpus = [] if options.device else visible_gpus()
     if gpus:
@@ -142,7 +145,7 @@ def _devices(
         return (device,) * (options.workers or 1), 0
     cores = len(os.sched_getaffinity(0))
     # A small base gains nothing from more threads per step; a large one needs them all, and has one copy in memory.
-    small = profile is not None and profile.small and writer is None
+    small = bool(profiles) and all(profile.small for profile in profiles) and writer is None
     workers = options.workers or (cores if small else 1)
     return (device,) * workers, max(1, cores // workers)
 

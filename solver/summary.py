@@ -42,9 +42,9 @@ class Summary:
     branches: Mapping[Query, Branch] = field(default_factory=dict)
     inductions: tuple[InductionRecord, ...] = field(default=())
 
-    def last(self) -> dict[str, TaskRecord]:
-        """The newest record of each task."""
-        return {record.task_id: record for record in self.passes}
+    def last(self, base: int | None = None) -> dict[str, TaskRecord]:
+        """The newest record of each task, by one base or by any."""
+        return {record.task_id: record for record in self.passes if base in (None, record.base)}
 
     def searched(self) -> dict[str, SearchRecord]:
         """The newest search of each task."""
@@ -60,7 +60,9 @@ class Summary:
 
     def candidates(self) -> list[Candidate]:
         """Those of all channels, of the newest records."""
-        records: list[Record] = [*self.last().values(), *self.searched().values(), *self.written().values()]
+        bases = {record.base for record in self.passes}
+        visits = [record for base in sorted(bases) for record in self.last(base).values()]
+        records: list[Record] = [*visits, *self.searched().values(), *self.written().values()]
         return [candidate for record in records for candidate in record.candidates]
 
     def by_branch(self) -> dict[Branch, list[Query]]:
@@ -95,21 +97,22 @@ def summarise(run: Run) -> Summary:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """A finished run compared with the solutions. found: the scores if every candidate could be submitted;
-    alone: those of each channel by itself; branches: how often each was right."""
+    alone: those of each channel by itself; bases: those of each base by itself; branches: how often each was right."""
 
     scores: Scores
     found: Scores
     alone: Mapping[Channel, Scores] = field(default_factory=dict)
     branches: Mapping[Branch, Hits] = field(default_factory=dict)
+    bases: tuple[Scores, ...] = ()
 
 
 def judge(solutions: Solutions, run: Run, summary: Summary) -> Verdict:
-    """Scores a finished run; the channels by themselves only where several were at work."""
+    """Scores a finished run; channels and bases by themselves only where several were at work."""
     settings = run.settings
     at_work = [
         channel
         for channel, on in (
-            (Channel.MODEL, settings.profile is not None),
+            (Channel.MODEL, bool(settings.profiles)),
             (Channel.PROGRAM, settings.searchers > 0),
             (Channel.INDUCTION, settings.writer is not None),
         )
@@ -120,6 +123,7 @@ def judge(solutions: Solutions, run: Run, summary: Summary) -> Verdict:
         score_candidates(solutions, summary),
         {channel: score(solutions, run.alone(channel)) for channel in at_work if len(at_work) > 1},
         {branch: hits(solutions, run.answers, queries) for branch, queries in summary.by_branch().items()},
+        tuple(score(solutions, run.base_alone(base)) for base in run.bases if len(run.bases) > 1),
     )
 
 

@@ -82,16 +82,16 @@ def scores(task: Task, said: Sequence[Candidate], number: int) -> dict[Query, di
     }
 
 
-def answers(task: Task, seed: int) -> tuple[Candidate, ...]:
-    """What the fake finds: three views of every test input, two of which agree."""
+def answers(task: Task, seed: int, base: int = 0, agree: bool = False) -> tuple[Candidate, ...]:
+    """What the fake finds: three views of every test input, two of which agree, or all."""
     found = []
     for query in task.queries():
         rng = random.Random(f"{seed}:{query.index}")
         one, two = (Grid(((rng.randrange(10), rng.randrange(10), rng.randrange(10)),)) for _ in range(2))
         for dihedral, grid in zip(
-            (Dihedral.IDENTITY, Dihedral.ROT90, Dihedral.TRANSPOSE), (one, two, one), strict=True
+            (Dihedral.IDENTITY, Dihedral.ROT90, Dihedral.TRANSPOSE), (one, one if agree else two, one), strict=True
         ):
-            found.append(Candidate(query, grid, view=View(Transform(dihedral), (0, 1)), logprob=-1.0))
+            found.append(Candidate(query, grid, view=View(Transform(dihedral), (0, 1)), logprob=-1.0, base=base))
     return tuple(found)
 
 
@@ -104,6 +104,7 @@ class Script:
     deaths_loading: workers that die before they are ready; hangs: tasks that never finish once their candidates are
     sent; faults: tasks that end with an error; short: passes ("task00 1") that end before all their views are done;
     leaves_after: tasks after whose end the worker dies silently; unusable: workers without a base;
+    agree: tasks of which all views say the same; to_the_end: whether every task takes all the time that it is given;
     good_starts: processes that load at all, those started after them never do.
     """
 
@@ -117,6 +118,8 @@ class Script:
     short: frozenset[str] = frozenset()
     leaves_after: frozenset[str] = frozenset()
     unusable: frozenset[int] = frozenset()
+    agree: frozenset[str] = frozenset()
+    to_the_end: bool = False
     good_starts: int = 1000
 
     def __call__(self, settings: WorkerSettings, pipe: Connection) -> None:
@@ -144,12 +147,12 @@ class Script:
         self.note("jobs", f"{task.id} {job.number}")
         told = {channel.value: sum(one.channel is channel for one in job.known) for channel in Channel}
         self.note("told", json.dumps({"task": task.id, "number": job.number, "closed": job.closed, **told}))
-        time.sleep(self.pause)
-        found = answers(task, job.seed)
+        time.sleep(max(0.0, job.ends - time.monotonic()) if self.to_the_end else self.pause)
+        found = answers(task, job.seed, job.base, task.id in self.agree)
         pipe.send(Partial(worker, task.id, found))
         if job.manner.vote in SCORED_VOTES:
             said = [one for one in (*job.known, *found) if one.channel is Channel.MODEL]
-            pipe.send(Rated(worker, task.id, scores(task, said, job.number)))
+            pipe.send(Rated(worker, task.id, scores(task, said, job.number + job.base)))
         if tries < self.deaths.get(task.id, 0):
             os.kill(os.getpid(), signal.SIGKILL)
         if task.id in self.hangs:

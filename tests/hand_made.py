@@ -28,32 +28,39 @@ class Clock:
 
 def begun(folder: Path, clock: Clock, **changes: Any) -> Run:
     """Just begun, ten minutes long."""
-    settings = Settings(folder / "out.json", folder / "run", PROFILE, 600.0, clock.now, ("cpu", "cpu"), passes=3)
+    settings = Settings(folder / "out.json", folder / "run", (PROFILE,), 600.0, clock.now, ("cpu", "cpu"), passes=3)
     return new_run(replace(settings, **changes), TASKS, clock)
 
 
-def solve(run: Run, task_id: str, *found: Grid, **fields: Any) -> TaskRecord:
-    """Ends a pass over a task that found these grids, the first one most often."""
-    grant = run.scheduler.next(run.clock())
+def solve(run: Run, task_id: str, *found: Grid, base: int = 0, **fields: Any) -> TaskRecord:
+    """Ends a base's pass over a task that found these grids, the first one most often."""
+    visits = run.bases[base]
+    scheduler = visits.scheduler
+    if task_id in scheduler.deferred:
+        scheduler.deferred.remove(task_id)
+        scheduler.waiting.insert(0, task_id)
+    grant = scheduler.next(run.clock())
     assert grant is not None
     if grant.task_id != task_id:
-        run.scheduler.waiting.insert(0, grant.task_id)
-        run.scheduler.running = {task_id: replace(grant, task_id=task_id)}
-        run.scheduler.waiting.remove(task_id)
-    candidates = tuple(Candidate(query, grid) for query in run.tasks[task_id].queries() for grid in (found[:1] + found))
-    run.found[task_id] += candidates
-    run.scheduler.finished(task_id, run.doubt(task_id))
+        scheduler.waiting.insert(0, grant.task_id)
+        scheduler.running = {task_id: replace(grant, task_id=task_id)}
+        scheduler.waiting.remove(task_id)
+    queries = run.tasks[task_id].queries()
+    candidates = tuple(Candidate(query, grid, base=base) for query in queries for grid in (found[:1] + found))
+    visits.found[task_id] += candidates
+    scheduler.finished(task_id, run.doubt(task_id))
     fused = run.conclude(task_id)
     record = TaskRecord(
         task_id,
         Outcome.DONE,
-        tuple(run.found[task_id]),
+        tuple(visits.found[task_id]),
         tuple(one.attempts for one in fused),
         tuple(one.branch for one in fused),
         pass_number=grant.number,
+        base=base,
     )
-    run.records[task_id] = replace(record, **fields)
-    return run.records[task_id]
+    run.visited(replace(record, **fields))
+    return visits.records[task_id]
 
 
 def search(run: Run, task_id: str, *perfect: Grid, cost: float = 2.0, **fields: Any) -> SearchRecord:

@@ -51,7 +51,9 @@ def candidates(query: Query, grid: st.SearchStrategy[Grid] | None = None) -> st.
     """Candidates of one query, from all channels, with and without log-probabilities and scores."""
     grid = grids(max_side=3) if grid is None else grid
     logprobs = st.none() | st.floats(max_value=0, allow_nan=False)
-    model = st.builds(Candidate, st.just(query), grid, view=views(), logprob=logprobs, score=logprobs)
+    model = st.builds(
+        Candidate, st.just(query), grid, view=views(), logprob=logprobs, score=logprobs, base=st.integers(0, 2)
+    )
     return model | programs(query, grid) | written_programs(query, grid)
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from solver.account import Solved
 from solver.attempts import Candidate, Channel
-from solver.augmentation import Transform, View
+from solver.augmentation import Dihedral, Transform, View
 from solver.deciding import StopEarly
 from solver.decoding import Generated
 from solver.fusion import fuse
@@ -362,21 +362,28 @@ class TestStoppingEarly:
     def test_the_attempts_are_those_of_the_full_vote(
         self, monkeypatch: pytest.MonkeyPatch, data: st.DataObject, vote: str, closed: bool
     ) -> None:
-        """Whatever the views say, and whichever programs there are."""
+        """Whatever the views say, whichever programs there are, and whatever another base has said before."""
         task = copy_task("copy", demonstrations=2)
         grids = [task.test_inputs[0], *(pair.output for pair in task.train)]
-        known = tuple(
+        programs = tuple(
             program(task, grid, perfect)
             for grid, perfect in data.draw(st.lists(st.tuples(st.sampled_from(grids), st.booleans()), max_size=2))
         )
+        before = st.tuples(st.sampled_from([*[grids[0]] * 4, *grids[1:]]), st.sampled_from(Dihedral))
+        votes = [
+            Candidate(Query(task.id, 0), grid, view=View(Transform(dihedral), (0, 1)), logprob=-1.0)
+            for grid, dihedral in data.draw(st.lists(before, max_size=16))
+        ]
+        known = (*votes, *programs)
         said = {
             repr(view): data.draw(st.sampled_from([*[grids[0]] * 4, *grids[1:]]))
             for view in inference_views(task, PROFILE, 0)
         }
         attempts = []
         for stop in (StopEarly.OFF, StopEarly.EXACT):
-            job = untrained(task, manner=Manner(vote=vote, stop=stop), known=known, closed=closed)
+            job = untrained(task, manner=Manner(vote=vote, stop=stop), known=known, closed=closed, base=1)
             solved, _, _ = run(monkeypatch, saying(task, said), job)
+            assert {one.base for one in solved.candidates} <= {1}
             attempts.append(fuse(task, [*solved.candidates, *known], VOTES[vote])[0].attempts)
         assert attempts[0] == attempts[1]
 

@@ -14,6 +14,27 @@ from tests.hand_made import SOLUTIONS
 from tests.summaries import searched, summary_of, table, ttt, wrote
 
 
+class TestBases:
+    def test_a_line_for_each_of_several(self) -> None:
+        summary = summary_of(
+            TaskRecord("a", Outcome.DONE, ttt=ttt(8, 8)),
+            TaskRecord("b", Outcome.TIMED_OUT, ttt=ttt(2, 8, "time")),
+            TaskRecord("a", Outcome.DONE, ttt=ttt(30, 40), base=1),
+            TaskRecord("a", Outcome.DONE, ttt=ttt(5, 40, "time"), pass_number=1, base=1),
+        )
+        summary.settings["bases"] = ["small", "large"]
+        shown = table(summary)
+        assert shown["base small"] == "2 of 4 tasks visited, 1 done, 1 timed out, 10 TTT steps of 16 planned"
+        assert shown["base large"] == "1 of 4 tasks visited, 1 done, 1 further passes, 35 TTT steps of 80 planned"
+        assert shown["TTT steps executed / planned"] == "45 / 96, median 6 a task"
+        assert shown["tasks"] == "4 in all, 1 done, 1 timed out, 2 not reached"
+
+    def test_none_for_a_single_one(self) -> None:
+        summary = summary_of(TaskRecord("a", Outcome.DONE, ttt=ttt(8, 8)))
+        summary.settings["bases"] = ["small"]
+        assert not [name for name in table(summary) if name.startswith("base")]
+
+
 class TestTraining:
     def test_test_time_training_is_proved(self) -> None:
         shown = table(
@@ -60,7 +81,7 @@ class TestDecoding:
         )
 
     def test_no_views_in_a_run_without_a_model(self) -> None:
-        summary = replace(summary_of(), settings={"budget": 600.0, "base": None})
+        summary = replace(summary_of(), settings={"budget": 600.0, "bases": []})
         assert "views" not in table(summary)
         assert table(summary_of())["views"].startswith("0 of 0 decoded")
 
@@ -93,7 +114,7 @@ class TestSearchRows:
         assert not [name for name in shown if "search" in name or "fusion" in name or "written" in name]
 
     def test_without_a_model_nothing_is_trained(self) -> None:
-        summary = Summary({"budget": 600.0, "base": None}, (), 9.0, searches=(searched("a"),))
+        summary = Summary({"budget": 600.0, "bases": []}, (), 9.0, searches=(searched("a"),))
         assert not [name for name in table(summary) if "TTT" in name]
 
 

@@ -40,8 +40,10 @@ def test_arc_agi_2s_training_set_holds_most_of_arc_agi_1s_evaluation() -> None:
 
 def test_the_report_says_so_beside_the_score() -> None:
     summary = summary_of()
-    summary.settings.update(base="architects-8b", seen={"arc1-evaluation": 3})
+    summary.settings.update(bases=["architects-8b"], seen=[{"arc1-evaluation": 3}])
     assert table(summary)["seen in training"] == "architects-8b was trained on 3 of 4 tasks (arc1-evaluation)"
+    summary.settings.update(bases=["llama-1b", "a", "b"], seen=[{}, {"x": 1}, {"y": 2}])
+    assert table(summary)["seen in training"] == "a was trained on 1 of 4 tasks (x); b was trained on 2 of 4 tasks (y)"
     assert "seen in training" not in table(summary_of())
     assert claim("a", {"x": 1, "y": 2}, 4) == "a was trained on 1 of 4 tasks (x), 2 of 4 tasks (y)"
 

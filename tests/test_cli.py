@@ -206,6 +206,7 @@ class TestRefusals:
             (["--base", "nothing-like-it"], ["--base nothing-like-it", "native"]),
             (["--base", "challenges.json"], ["--base challenges.json"]),
             (["--base", "folder"], ["folder/config.json", "no such file"]),
+            (["--base", "base"], ["--base base", "twice"]),
             (["--solutions", "none.json"], ["none.json", "no such file"]),
         ],
     )
@@ -342,12 +343,23 @@ class TestSettings:
         assert settings.output == Path("submission.json")
         assert settings.run_dir == Path("runs/one")
         assert settings.budget == 12 * 3600
-        assert settings.profile.folder == Path("base")
+        assert settings.profiles[0].folder == Path("base")
         assert (settings.quantize, settings.vote, settings.seed) == ("nf4", "hierarchical", 0)
         assert (settings.ttt, settings.ttt_steps, settings.passes, settings.resume) == (True, None, 4, False)
         assert (settings.decode, settings.stop_early) == (Decode.GREEDY, StopEarly.EXACT)
-        assert settings.profile.decoding == DecodeSettings()
+        assert settings.profiles[0].decoding == DecodeSettings()
         assert settings.channels() == ["ttt", "search"]
+
+    def test_several_bases(self, resolved: Callable[..., CaughtError], desk: Path) -> None:
+        write_base(desk / "large")
+        save("large/config.json", {"hidden_size": 4096, "num_hidden_layers": 32})
+        settings = resolved(*SOURCE, "--base", "large").settings
+        assert [profile.folder for profile in settings.profiles] == [Path("base"), Path("large")]
+        assert settings.bases() == ["base", "large"]
+        # The large one needs all cores, and a device goes from one base to the next.
+        assert (settings.devices, settings.threads) == (("cpu",), 8)
+        dfs = resolved(*SOURCE, "--base", "large", "--decode", "dfs", "--decode-threshold", "0.25").settings
+        assert [profile.decoding.threshold for profile in dfs.profiles] == [0.25, 0.25]
 
     def test_every_option_arrives(self, resolved: Callable[..., CaughtError]) -> None:
         settings = resolved(
@@ -357,7 +369,7 @@ class TestSettings:
             *("--decode", "dfs", "--decode-threshold", "0.25", "--stop-early", "likely"),
         ).settings
         assert (settings.decode, settings.stop_early) == (Decode.DFS, StopEarly.LIKELY)
-        assert settings.profile.decoding == DecodeSettings(threshold=0.25)
+        assert settings.profiles[0].decoding == DecodeSettings(threshold=0.25)
         assert settings.output == Path("folder/out.json")
         assert settings.budget == 5400
         assert (settings.quantize, settings.vote, settings.seed) == ("none", "flat", 9)
@@ -460,7 +472,7 @@ class TestSettings:
         attach(monkeypatch, desk)
         settings = resolved(*SOURCE, "--channels", text).settings
         assert settings.channels() == channels
-        assert (settings.profile is None) == ("ttt" not in channels)
+        assert (not settings.profiles) == ("ttt" not in channels)
         assert (settings.writer is None) == ("programs" not in channels)
         assert (not settings.devices) == (channels == ["search"])
 
@@ -473,7 +485,7 @@ class TestSettings:
         monkeypatch.setattr(submit, "visible_gpus", lambda: ["cuda:0"])
         settings = resolved(*SOURCE).settings
         assert settings.channels() == ["ttt", "search", "programs"]
-        assert (settings.writer, settings.profile.folder) == (folder, Path("base"))
+        assert (settings.writer, settings.profiles[0].folder) == (folder, Path("base"))
         assert resolved(*SOURCE, "--channels", "ttt,search").settings.writer is None
 
     def test_a_named_base_that_writes_programs_joins_in(
@@ -519,7 +531,7 @@ class TestSettings:
         settings = resolved(
             "--challenges", "challenges.json", "--base", "nothing-like-it", "--channels", "search"
         ).settings
-        assert settings.profile is None
+        assert settings.profiles == ()
 
     def test_searches_share_half_of_the_memory(
         self, resolved: Callable[..., CaughtError], monkeypatch: pytest.MonkeyPatch
@@ -598,6 +610,25 @@ class TestSubmission:
         assert cli.submission((*words, "--resume")) == 0
         assert "3 were searched, 2 have programs" in capsys.readouterr().out
         assert json.loads(Path("submission.json").read_text()) == content
+
+    def test_two_bases(self, capsys: pytest.CaptureFixture[str], desk: Path) -> None:
+        words = (*SOURCE, "--base", str(write_base(desk / "large")), "--device", "cpu", "--workers", "1", "--no-ttt")
+        words = (*words, "--channels", "ttt", "--time-budget", "90s", "--solutions", "solutions.json")
+        assert cli.submission(words) == 0
+        content = json.loads(Path("submission.json").read_text())
+        assert check_submission(content, TASKS, "submission") == []
+        printed = " ".join(capsys.readouterr().out.replace("│", " ").split())
+        assert "bases base, large, 1 worker(s)" in printed
+        assert "base base 3 of 3 tasks visited, 3 done" in printed
+        assert "base large 3 of 3 tasks visited, 3 done" in printed
+        assert "base alone" in printed
+        assert "large alone" in printed
+        assert len(Script(desk / "notes").read("jobs")) == 6
+        Path("submission.json").unlink()
+        assert cli.submission((*words, "--resume")) == 0
+        assert "resumed: tasks that were finished before: 3 by base, 3 by large" in capsys.readouterr().out
+        assert json.loads(Path("submission.json").read_text()) == content
+        assert len(Script(desk / "notes").read("jobs")) == 6
 
     @pytest.mark.parametrize("channel", ["ttt", "search", "programs"])
     def test_one_channel_alone(self, capsys: pytest.CaptureFixture[str], desk: Path, channel: str) -> None:

@@ -114,3 +114,20 @@ def test_a_death_is_noticed_and_replaced_until_it_has_happened_too_often(crew: C
         crew.replace(seat)
     assert crew.seats == []
     assert crew.scheduler.policy.workers == 2
+    assert crew.lost == {0}
+
+
+def test_workers_that_were_ended_come_back_but_not_those_that_cannot_work(crew: Crew) -> None:
+    settings = [*crew.vacant]
+    crew.start(2)
+    heard(crew)
+    useless, busy = crew.seats
+    busy.grant = Grant("task", 5.0, 0)
+    crew.lose(useless)
+    assert crew.scheduler.policy.workers == 2
+    crew.dismiss()
+    assert crew.numbers() == {busy.settings.number}
+    crew.recall(settings)
+    assert [one.number for one in crew.vacant] == [
+        one.number for one in settings if one.number not in (useless.settings.number, busy.settings.number)
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -226,6 +227,14 @@ class TestNotebook:
         text = notebook_text(parse_kit(changed("run", hours=2.5, options=["--channels", "ttt,search"])), TEMPLATE)
         assert 'int(\\"9000\\")' in text
         assert 'shlex.split(\\"--channels ttt,search\\")' in text
+
+    @pytest.mark.parametrize(
+        ("base", "words"), [("", ""), ("native", "native"), (["llama-1b", "a folder"], "llama-1b 'a folder'")]
+    )
+    def test_no_base_one_or_several(self, base: Any, words: str) -> None:
+        made = parse_kit(changed("run", base=base))
+        assert shlex.split(words) == list(made.run.bases)
+        assert f'shlex.split(\\"{words}\\")' in notebook_text(made, TEMPLATE)
 
 
 class TestPercent:

@@ -89,7 +89,7 @@ def test_the_dry_run_is_scored_and_leaves_a_complete_submission(image: Path, tmp
     assert f"code: {machine.root / 'input' / 'datasets' / 'someone' / 'arc-ttt-kit-code'}" in printed
     assert "preflight: no faults" in printed
     journal = read_journal(machine.root / "working" / "run" / "journal.jsonl")
-    assert [event["folder"] for event in journal if event["event"] == "run"] == [str(base)]
+    assert [event["folders"] for event in journal if event["event"] == "run"] == [[str(base)]]
     assert "score: mean of solved fractions" in printed
     assert "\x1b" not in printed, "colours or a live line, which would fill the log"
     assert "240 tasks" in printed

@@ -19,6 +19,7 @@ from solver.grid import Grid
 from solver.jobs import Finished, Partial, Rated, Searched, Wrote
 from solver.journal import Journal, read_journal
 from solver.ledger import Ledger
+from solver.profiles import Profile
 from solver.records import InductionRecord, Outcome, SearchRecord, TaskRecord
 from solver.run_state import new_run
 from solver.settings import Settings
@@ -32,9 +33,9 @@ GRIDS = [Grid(((colour, colour),)) for colour in range(4)]
 
 
 @contextmanager
-def ledger_in(folder: Path) -> Iterator[Ledger]:
+def ledger_in(folder: Path, profiles: tuple[Profile, ...] = (PROFILE,)) -> Iterator[Ledger]:
     began = time.monotonic()
-    plain = Settings(folder / "s.json", folder, PROFILE, 600.0, began, ("cpu",), searchers=1, writer=Path("writer"))
+    plain = Settings(folder / "s.json", folder, profiles, 600.0, began, ("cpu",), searchers=1, writer=Path("writer"))
     state = new_run(plain, TASKS, time.monotonic)
     with Journal(plain.journal) as journal:
         journal.append("run", **plain.to_json(TASKS))
@@ -105,7 +106,7 @@ def test_after_every_event_the_submission_is_whole_and_holds_what_all_channels_h
                 case Wrote():
                     ledger.written(event)
                 case str():
-                    ledger.broken.add(event.split()[1])
+                    ledger.state.bases[0].broken.add(event.split()[1])
             output = state.settings.output
             assert check_submission(json.loads(output.read_text()), TASKS, "s") == []
             assert read_submission(output) == state.answers
@@ -150,7 +151,7 @@ def test_a_record_holds_its_channels_candidates_and_how_all_were_fused(tmp_path:
         )
         ledger.collect(Partial(0, task.id, answers(task, 1)))
         ledger.finished(Finished(2, task.id, 3, 3, error="x"), number=1)
-        record = ledger.state.records[task.id]
+        record = ledger.state.bases[0].records[task.id]
         assert record == TaskRecord(
             task.id,
             Outcome.FAILED,
@@ -210,11 +211,11 @@ def test_another_tries_candidates_replace_those_of_the_try_that_died(tmp_path: P
     with ledger_in(tmp_path) as ledger:
         ledger.collect(Partial(0, task.id, answers(task, 1)))
         ledger.searched(Searched(0, task.id, program_candidates(task)))
-        ledger.broken.add(task.id)
-        assert ledger.state.found[task.id] == list(answers(task, 1))
+        ledger.state.bases[0].broken.add(task.id)
+        assert ledger.state.bases[0].found[task.id] == list(answers(task, 1))
         ledger.collect(Partial(0, task.id, answers(task, 2)))
         ledger.collect(Partial(0, task.id, answers(task, 3)))
-        assert ledger.state.found[task.id] == [*answers(task, 2), *answers(task, 3)]
+        assert ledger.state.bases[0].found[task.id] == [*answers(task, 2), *answers(task, 3)]
         assert ledger.state.searches[task.id].candidates == program_candidates(task)
 
 
@@ -226,13 +227,13 @@ def test_a_new_try_is_told_what_stands_and_not_what_it_replaces(tmp_path: Path) 
         ledger.searched(Searched(0, task.id, programs))
         ledger.collect(Partial(0, task.id, answers(task, 1)))
         assert ledger.known(task.id) == [*answers(task, 1), *programs]
-        ledger.broken.add(task.id)
+        ledger.state.bases[0].broken.add(task.id)
         assert ledger.known(task.id) == list(programs)
         ledger.collect(Partial(0, task.id, answers(task, 2)))
         ledger.finished(Finished(0, task.id, 3, 3), number=0)
         ledger.collect(Partial(0, task.id, answers(task, 3)))
         assert ledger.known(task.id) == [*answers(task, 2), *answers(task, 3), *programs]
-        ledger.broken.add(task.id)
+        ledger.state.bases[0].broken.add(task.id)
         assert ledger.known(task.id) == [*answers(task, 2), *programs]
 
 
@@ -249,22 +250,53 @@ def test_new_scores_take_the_place_of_all_that_were_there(tmp_path: Path) -> Non
     with ledger_in(tmp_path) as ledger:
         ledger.collect(Partial(0, task.id, found))
         ledger.rated(Rated(0, task.id, {one: {GRIDS[0]: -1.0, GRIDS[1]: -2.0}, two: {GRIDS[0]: -3.0}}))
-        assert [candidate.score for candidate in ledger.state.found[task.id]] == [-1.0, -2.0, -1.0, -3.0, None]
+        assert [candidate.score for candidate in ledger.state.bases[0].found[task.id]] == [-1.0, -2.0, -1.0, -3.0, None]
         # Other views: what they did not score has no score any more. The other test input was not scored again.
         ledger.rated(Rated(0, task.id, {one: {GRIDS[1]: -0.5}}))
-        assert [candidate.score for candidate in ledger.state.found[task.id]] == [None, -0.5, None, -3.0, None]
+        assert [candidate.score for candidate in ledger.state.bases[0].found[task.id]] == [None, -0.5, None, -3.0, None]
         ledger.finished(Finished(0, task.id, 3, 3, decoding={"views": 3}), number=0)
         state = ledger.state
-        assert state.records[task.id].decoding == {"views": 3}
+        assert state.bases[0].records[task.id].decoding == {"views": 3}
         resumed = new_run(replace(state.settings, resume=True, vote="poe"), TASKS, time.monotonic)
-        assert resumed.found[task.id] == state.found[task.id]
+        assert resumed.bases[0].found[task.id] == state.bases[0].found[task.id]
         assert resumed.fused(task.id)[0].attempts.first == GRIDS[1]
         assert resumed.fused(task.id)[1].attempts.first == GRIDS[0]
+
+
+def test_every_base_has_its_own_tries_and_all_scores_come_from_the_last(tmp_path: Path) -> None:
+    task = TASKS[0]
+    (query,) = task.queries()
+    profiles = (PROFILE, replace(PROFILE, name="large"))
+    with ledger_in(tmp_path, profiles=profiles) as ledger:
+        state = ledger.state
+        early, late = state.bases
+        ledger.collect(Partial(0, task.id, answers(task, 1)), 0)
+        said = {one.grid for one in answers(task, 1)}
+        ledger.rated(Rated(0, task.id, {query: dict.fromkeys(said, -1.0)}))
+        ledger.finished(Finished(0, task.id, 3, 3), number=0, base=0)
+        ledger.collect(Partial(0, task.id, answers(task, 2, base=1)), 1)
+        late.broken.add(task.id)
+        # The early one's stay; those of the try that died do not.
+        assert ledger.known(task.id, 1) == early.found[task.id]
+        assert ledger.known(task.id, 0) == [*early.found[task.id], *late.found[task.id]]
+        ledger.collect(Partial(0, task.id, answers(task, 3, base=1)), 1)
+        assert (early.found[task.id][0].base, late.found[task.id]) == (0, list(answers(task, 3, base=1)))
+        kept = early.found[task.id][0].grid
+        ledger.rated(Rated(0, task.id, {query: {kept: -2.0, late.found[task.id][0].grid: -3.0}}))
+        assert {one.score for one in early.found[task.id]} == {-2.0, None}
+        ledger.finished(Finished(0, task.id, 3, 3), number=0, base=1)
+        assert {one.score for one in early.records[task.id].candidates} == {-1.0}
+        record = late.records[task.id]
+        assert record.candidates == tuple(late.found[task.id])
+        assert record.others == (Candidate(query, kept, score=-2.0),)
+        resumed = new_run(replace(state.settings, resume=True, vote="poe"), TASKS, time.monotonic)
+        assert [base.found for base in resumed.bases] == [base.found for base in state.bases]
+        assert [base.records for base in resumed.bases] == [base.records for base in state.bases]
 
 
 def test_views_that_were_left_out_are_not_missing(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
         for task, saved in zip(TASKS[:2], (7, 6), strict=True):
             ledger.finished(Finished(0, task.id, 9, 16, saved), number=0)
-        statuses = [ledger.state.records[task.id].status for task in TASKS[:2]]
+        statuses = [ledger.state.bases[0].records[task.id].status for task in TASKS[:2]]
     assert statuses == [Outcome.DONE, Outcome.TIMED_OUT]

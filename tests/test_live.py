@@ -12,6 +12,7 @@ from rich.console import Console
 from solver.evaluation import Solutions
 from solver.live import FIRST_RUN, LINE_EVERY, Watch
 from solver.run_state import Run
+from tests.fake_worker import PROFILE
 from tests.hand_made import OTHER, RIGHT, SOLUTIONS, TASKS, WRONG, Clock, begun, search, solve, write
 
 
@@ -36,7 +37,7 @@ class TestLine:
     def test_tasks_done_time_left_and_what_is_worked_on(self, run: Run, clock: Clock) -> None:
         solve(run, "task00", RIGHT)
         solve(run, "task01", WRONG)
-        run.scheduler.next(clock.now)
+        run.bases[0].scheduler.next(clock.now)
         clock.now += 75
         assert self.watch().line(run) == "2/4 tasks | 8m45s left | now task02"
 
@@ -57,8 +58,8 @@ class TestLine:
 
     def test_a_task_given_up_is_not_a_further_pass(self, run: Run, clock: Clock) -> None:
         for _ in range(2):
-            run.scheduler.next(clock.now)
-            run.scheduler.lost("task00")
+            run.bases[0].scheduler.next(clock.now)
+            run.bases[0].scheduler.lost("task00")
         assert self.watch().line(run) == "1/4 tasks | 10m00s left | now starting"
 
     def test_a_search_before_the_model_begins(self, tmp_path: Path, clock: Clock) -> None:
@@ -73,13 +74,13 @@ class TestLine:
         run = begun(tmp_path, clock, devices=("cuda:0",), searchers=2)
         search(run, "task00", RIGHT)
         run.searching.next(clock.now)
-        run.scheduler.next(clock.now)
+        run.bases[0].scheduler.next(clock.now)
         assert self.watch(SOLUTIONS).line(run) == (
             "0/4 tasks | 1/4 searched | 10m00s left | searching task01 | now task01 | score so far 100.0 % (1 solved)"
         )
 
     def test_a_search_without_a_model(self, tmp_path: Path, clock: Clock) -> None:
-        run = begun(tmp_path, clock, profile=None, devices=(), searchers=2)
+        run = begun(tmp_path, clock, profiles=(), devices=(), searchers=2)
         search(run, "task00", WRONG)
         assert self.watch(SOLUTIONS).line(run) == (
             "1/4 searched | 10m00s left | now starting | score so far 0.0 % (0 solved)"
@@ -96,18 +97,29 @@ class TestLine:
             "0/4 tasks | 0/4 searched | 1/4 with programs | 10m00s left | searching task00 | writing for task01 | "
             "score so far 100.0 % (1 solved)"
         )
-        run.scheduler.next(clock.now)
+        run.bases[0].scheduler.next(clock.now)
         assert "| writing for task01 | now task01 |" in line(run)
 
     def test_programs_alone(self, tmp_path: Path, clock: Clock) -> None:
-        run = begun(tmp_path, clock, profile=None, devices=("cuda:0",), writer=Path("a-writer"))
+        run = begun(tmp_path, clock, profiles=(), devices=("cuda:0",), writer=Path("a-writer"))
         write(run, "task00", WRONG)
         assert self.watch().line(run) == "1/4 with programs | 10m00s left | now starting"
         run.inducing.next(clock.now)
         assert self.watch().line(run) == "1/4 with programs | 10m00s left | writing for task01"
 
+    def test_several_bases(self, tmp_path: Path, clock: Clock) -> None:
+        profiles = (PROFILE, replace(PROFILE, name="large"))
+        run = begun(tmp_path, clock, profiles=profiles, devices=("cuda:0", "cuda:1"))
+        line = self.watch().line
+        assert line(run) == "fake 0/4 | large 0/4 | 10m00s left | now starting"
+        solve(run, "task00", RIGHT, WRONG)
+        run.bases[0].scheduler.next(clock.now)
+        assert line(run) == "fake 1/4 | large 0/4 | 10m00s left | now fake task01"
+        run.bases[1].scheduler.next(clock.now, busy={"task01"})
+        assert line(run) == "fake 1/4 | large 0/4 | 10m00s left | now fake task01, large task00"
+
     def test_many_tasks_at_once_are_counted(self, run: Run) -> None:
-        run.scheduler.running = {f"task{number}": None for number in range(5)}  # type: ignore[misc]
+        run.bases[0].scheduler.running = {f"task{number}": None for number in range(5)}  # type: ignore[misc]
         assert self.watch().line(run).endswith("| now 5 tasks")
 
     def test_past_the_end(self, run: Run, clock: Clock) -> None:
@@ -135,6 +147,16 @@ class TestWatch:
         assert line.startswith("4 tasks, base fake, 2 worker(s), budget 10m00s, seed 0; run directory ")
         assert line.endswith(str(run.settings.run_dir))
 
+    def test_start_with_several_bases(self, watch: Watch, tmp_path: Path, clock: Clock) -> None:
+        named = replace(PROFILE, name="1", folder=Path("a/1"))
+        run = begun(tmp_path, clock, profiles=(PROFILE, named, replace(named, folder=Path("b/1"))))
+        solve(run, "task00", RIGHT)
+        solve(run, "task00", RIGHT, base=2)
+        watch.started(run)
+        begin, resumed = self.printed(watch)
+        assert begin.startswith("4 tasks, bases fake, a/1, b/1, 2 worker(s), budget 10m00s")
+        assert resumed == "resumed: tasks that were finished before: 1 by fake, 0 by a/1, 1 by b/1"
+
     def test_start_with_a_search(self, watch: Watch, tmp_path: Path, clock: Clock) -> None:
         run = begun(tmp_path, clock, searchers=5)
         search(run, "task00", RIGHT)
@@ -142,7 +164,7 @@ class TestWatch:
         begin, resumed = self.printed(watch)
         assert begin.startswith("4 tasks, base fake, 2 worker(s), 5 search worker(s), budget 10m00s")
         assert resumed == "resumed: 0 tasks were finished before, 1 were searched"
-        watch.started(begun(tmp_path, clock, profile=None, devices=(), searchers=1))
+        watch.started(begun(tmp_path, clock, profiles=(), devices=(), searchers=1))
         assert self.printed(watch)[0].startswith("4 tasks, 1 search worker(s), budget 10m00s")
 
     def test_start_with_a_model_that_writes_programs(self, watch: Watch, tmp_path: Path, clock: Clock) -> None:

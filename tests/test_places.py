@@ -56,7 +56,7 @@ class TestCompetition:
     ) -> None:
         folder = mount(tmp_path / place, separator)
         name = "arc-agi_test_challenges.json".replace("_", separator)
-        expected = Places(folder / name, None, None, "native", "11h30m", None)
+        expected = Places(folder / name, None, None, ("native",), "11h30m", None)
         assert find_places(options(), tmp_path, rerun=True) == expected
 
     @pytest.mark.parametrize("separator", ["_", "-"])
@@ -66,7 +66,7 @@ class TestCompetition:
             folder / f"arc-agi_evaluation_{kind}.json".replace("_", separator) for kind in ("challenges", "solutions")
         )
         found = find_places(options(), tmp_path, rerun=False)
-        assert found == Places(challenges, None, solutions, "native", "10m", 40)
+        assert found == Places(challenges, None, solutions, ("native",), "10m", 40)
 
     def test_without_solutions_the_dry_run_is_not_scored(self, tmp_path: Path) -> None:
         folder = mount(tmp_path / SLUG)
@@ -90,8 +90,8 @@ class TestCompetition:
     def test_options_win(self, tmp_path: Path) -> None:
         mount(tmp_path / SLUG)
         for rerun in (True, False):
-            found = find_places(options(limit=3, time_budget="5m", base="mine"), tmp_path, rerun=rerun)
-            assert (found.limit, found.budget, found.base) == (3, "5m", "mine")
+            found = find_places(options(limit=3, time_budget="5m", base=["mine"]), tmp_path, rerun=rerun)
+            assert (found.limit, found.budget, found.bases) == (3, "5m", ("mine",))
 
     def test_named_tasks_are_not_counted(self, tmp_path: Path) -> None:
         mount(tmp_path / SLUG)
@@ -101,8 +101,8 @@ class TestCompetition:
     def test_an_empty_or_zero_option_is_not_replaced_by_a_default(self, tmp_path: Path) -> None:
         mount(tmp_path / SLUG)
         for root in (tmp_path, tmp_path / "nowhere"):
-            found = find_places(options(limit=0, time_budget="", base=""), root, rerun=False)
-            assert (found.limit, found.budget, found.base) == (0, "", "")
+            found = find_places(options(limit=0, time_budget="", base=[""]), root, rerun=False)
+            assert (found.limit, found.budget, found.bases) == (0, "", ("",))
 
     def test_the_least_deep_file_of_a_name(self, tmp_path: Path) -> None:
         for folder in ("a/b", "c", "d/e"):
@@ -115,7 +115,7 @@ class TestCompetition:
 
 class TestElsewhere:
     def test_a_built_in_dry_run(self, tmp_path: Path) -> None:
-        expected = Places(None, "arc1-evaluation", None, "native", "10m", 40)
+        expected = Places(None, "arc1-evaluation", None, ("native",), "10m", 40)
         assert find_places(options(), tmp_path / "nowhere", rerun=False) == expected
         assert find_places(options(), tmp_path, rerun=False) == expected
 
@@ -126,9 +126,9 @@ class TestElsewhere:
         mount(tmp_path / SLUG)
         challenges, solutions = Path("c.json"), Path("s.json")
         found = find_places(options(challenges=challenges, solutions=solutions), tmp_path, rerun=True)
-        assert found == Places(challenges, None, solutions, "native", "12h", None)
+        assert found == Places(challenges, None, solutions, ("native",), "12h", None)
         found = find_places(options(split="arc2-training"), tmp_path, rerun=False)
-        assert found == Places(None, "arc2-training", None, "native", "12h", None)
+        assert found == Places(None, "arc2-training", None, ("native",), "12h", None)
 
     def test_solutions_alone_make_no_sense(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="--solutions: needs --challenges"):
@@ -148,8 +148,8 @@ class TestAttachedBase:
         mount(tmp_path / "competitions" / SLUG)
         folder = write_base(tmp_path / place)
         for rerun in (True, False):
-            assert find_places(options(), tmp_path, rerun=rerun).base == str(folder)
-        assert find_places(options(base="native"), tmp_path, rerun=True).base == "native"
+            assert find_places(options(), tmp_path, rerun=rerun).bases == (str(folder),)
+        assert find_places(options(base=["native"]), tmp_path, rerun=True).bases == ("native",)
 
     def test_other_models_are_passed_over(self, tmp_path: Path) -> None:
         other = write_base(tmp_path / "models/a/other/transformers/v/1")
@@ -158,9 +158,9 @@ class TestAttachedBase:
         (broken / "model.safetensors").write_bytes(b"")
         listed = write_base(tmp_path / "models/c/listed/transformers/v/1")
         (listed / "tokenizer.json").write_text('{"model": {"vocab": [["the", -1.0]]}}')
-        assert find_places(options(), tmp_path, rerun=False).base == "native"
+        assert find_places(options(), tmp_path, rerun=False).bases == ("native",)
         good = write_base(tmp_path / "models/z/good/transformers/v/1")
-        assert find_places(options(), tmp_path, rerun=False).base == str(good)
+        assert find_places(options(), tmp_path, rerun=False).bases == (str(good),)
 
 
 class TestVisibleGpus:
@@ -211,6 +211,6 @@ class TestEmbeddedBase:
     def test_the_one_among_the_attached_code_is_nobodys_choice(self, tmp_path: Path) -> None:
         mount(tmp_path / "competitions" / SLUG)
         write_base(tmp_path / "datasets" / "me" / "arc-ttt-kit-code" / "solver" / "base" / "native")
-        assert find_places(options(), tmp_path, rerun=True).base == "native"
+        assert find_places(options(), tmp_path, rerun=True).bases == ("native",)
         chosen = write_base(tmp_path / "models" / "me" / "mine" / "transformers" / "v" / "1")
-        assert find_places(options(), tmp_path, rerun=True).base == str(chosen)
+        assert find_places(options(), tmp_path, rerun=True).bases == (str(chosen),)

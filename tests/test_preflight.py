@@ -171,7 +171,7 @@ class TestFlight:
         root = tmp_path / "input"
         base = write_base(root / "models" / "me" / "base" / "1")
         file = write_tasks(root / "arc-agi_test_challenges.json", make_tasks(6))
-        return Flight(file, tmp_path / "submission.json", 3600, 600, str(base), None, 1, 1, "nf4", False, root)
+        return Flight(file, tmp_path / "submission.json", 3600, 600, (str(base),), None, 1, 1, "nf4", False, root)
 
     def named(self, flight: Flight, probe: Probe = GOOD, gpus: int = 0) -> list[str]:
         return [check.name for check in faults(list(fly(flight, probe, gpus)))]
@@ -187,10 +187,19 @@ class TestFlight:
         assert self.named(replace(flight, challenges=None)) == ["challenges"]
         assert self.named(flight, replace(GOOD, gpus=(gpu(error="RuntimeError: no"),)), 1) == ["cuda:0"]
         assert self.named(flight, Probe(error="it hung")) == ["libraries and GPUs"]
-        (Path(flight.base) / "model.safetensors").unlink()
+        (Path(flight.bases[0]) / "model.safetensors").unlink()
         assert self.named(flight) == ["base"]
         # Unnamed, a run would go on with the embedded base instead.
-        assert self.named(replace(flight, base="")) == ["attached model"]
+        assert self.named(replace(flight, bases=())) == ["attached model"]
+
+    def test_every_one_of_several_bases_is_checked(self, flight: Flight, tmp_path: Path) -> None:
+        second = write_base(tmp_path / "input" / "models" / "me" / "second" / "1")
+        both = replace(flight, bases=(*flight.bases, str(second)))
+        assert self.named(both) == []
+        names = [check.name for check in fly(both, GOOD, 0)]
+        assert (names.count("base"), names.count("one-task run")) == (2, 2)
+        (second / "model.safetensors").unlink()
+        assert self.named(both) == ["base"]
 
     def test_the_runs_of_one_task_wait_for_the_rest(self, flight: Flight) -> None:
         poor = replace(GOOD, versions={**GOOD.versions, "peft": None, "numba": "0.1"})

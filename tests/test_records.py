@@ -48,6 +48,8 @@ def records(draw: st.DrawFn, task_id: str = "t") -> TaskRecord:
         error=draw(st.none() | st.text(max_size=5)),
         pass_number=draw(st.integers(0, 3)),
         worker=draw(st.integers(0, 3)),
+        base=draw(st.integers(0, 2)),
+        others=tuple(draw(st.lists(found, max_size=2))),
     )
 
 
@@ -60,7 +62,8 @@ class TestTaskRecord:
         with Journal(path) as journal:
             journal.append("start", task_id="other")
             journal.append(TASK_EVENT, **record.to_json())
-        assert finished_tasks(read_journal(path)) == {"t": record}
+        assert finished_tasks(read_journal(path), record.base) == {"t": record}
+        assert finished_tasks(read_journal(path), record.base + 1) == {}
 
     def test_candidates_of_another_task_are_refused(self) -> None:
         with pytest.raises(ValueError, match="candidates of task other"):
@@ -117,7 +120,7 @@ class TestSearchRecord:
             journal.append(SEARCH_EVENT, **search.to_json())
             journal.append(TASK_EVENT, **record.to_json())
         assert finished_searches(read_journal(path)) == {"t": search}
-        assert finished_tasks(read_journal(path)) == {"t": record}
+        assert finished_tasks(read_journal(path), record.base) == {"t": record}
 
     def test_a_failure_is_no_search(self) -> None:
         failed = SearchRecord("t", Outcome.FAILED, error="x").to_json()
@@ -179,7 +182,7 @@ class TestInductionRecord:
             journal.append(TASK_EVENT, **record.to_json())
         assert finished_inductions(read_journal(path)) == {"t": induction}
         assert finished_searches(read_journal(path)) == {"t": search}
-        assert finished_tasks(read_journal(path)) == {"t": record}
+        assert finished_tasks(read_journal(path), record.base) == {"t": record}
 
     @pytest.mark.parametrize(
         ("statuses", "counts"),

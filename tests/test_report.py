@@ -87,7 +87,7 @@ class TestRows:
         run.answers[Query("task01", 0)] = Attempts(WRONG, RIGHT)
         run.answers[Query("task01", 1)] = Attempts(WRONG, OTHER)
         solve(run, "task02", WRONG, OTHER)
-        summary = summary_of(*run.records.values())
+        summary = summary_of(*run.bases[0].records.values())
         shown = table(summary, Verdict(score(SOLUTIONS, run.answers), score_candidates(SOLUTIONS, summary)))
         assert shown["score: mean of solved fractions"] == "37.50 %, among the candidates 50.00 %"
         assert shown["test outputs solved (6)"] == "33.33 %, among the candidates 50.00 %"

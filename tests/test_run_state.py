@@ -24,7 +24,7 @@ from solver.records import (
     TaskRecord,
 )
 from solver.run_state import Run, new_run
-from solver.scheduler import WARM_UP_SHARE, induction_policy, search_policy
+from solver.scheduler import LEAST_VISIT, WARM_UP_SHARE, induction_policy, search_policy
 from solver.settings import VOTES, Settings
 from solver.task import Query, Task
 from solver.voting import fallback
@@ -37,7 +37,7 @@ WRITER = Path("writer")
 
 def make_settings(folder: Path, **changes: Any) -> Settings:
     plain = Settings(
-        folder / "submission.json", folder / "run", PROFILE, 600.0, BEGAN, ("cpu", "cpu"), passes=3, seed=5
+        folder / "submission.json", folder / "run", (PROFILE,), 600.0, BEGAN, ("cpu", "cpu"), passes=3, seed=5
     )
     return replace(plain, **changes)
 
@@ -98,7 +98,7 @@ class TestSettings:
         assert plain.fixed(tasks[::-1]) == plain.fixed(tasks)
         for name, other in {"seed": 6, "quantize": "none", "ttt": False, "ttt_steps": 4}.items():
             assert replace(plain, **{name: other}).fixed(tasks) != plain.fixed(tasks), name
-        assert replace(plain, profile=replace(PROFILE, name="other")).fixed(tasks) != plain.fixed(tasks)
+        assert replace(plain, profiles=(replace(PROFILE, name="other"),)).fixed(tasks) != plain.fixed(tasks)
         assert plain.fixed(tasks[:2]) != plain.fixed(tasks)
         assert plain.fixed((replace(tasks[0], train=tasks[1].train), *tasks[1:])) != plain.fixed(tasks)
 
@@ -112,13 +112,13 @@ class TestNewRun:
         for task in tasks:
             for query in task.queries():
                 assert state.answers[query] == fallback(task, query.index)
-        assert state.records == {}
-        assert state.found == {task.id: [] for task in tasks}
+        assert state.bases[0].records == {}
+        assert state.bases[0].found == {task.id: [] for task in tasks}
         assert not (tmp_path / "run").exists()
 
     def test_the_scheduler_gets_the_tasks_easiest_first_and_the_settings(self, tmp_path: Path) -> None:
         tasks = make_tasks(4)
-        scheduler = fresh(tmp_path, tasks[::-1]).scheduler
+        scheduler = fresh(tmp_path, tasks[::-1]).bases[0].scheduler
         assert scheduler.waiting == [task.id for task in tasks]
         assert scheduler.policy.stop == BEGAN + 594.0
         assert (scheduler.policy.workers, scheduler.policy.passes) == (2, 3)
@@ -135,7 +135,7 @@ class TestVote:
     def test_each_test_input_has_its_own_ballot(self, tmp_path: Path) -> None:
         state = fresh(tmp_path, make_tasks(2))
         one, two = Query("task01", 0), Query("task01", 1)
-        state.found["task01"] = [candidate(one, A), candidate(two, B), candidate(one, A), candidate(one, C)]
+        state.bases[0].found["task01"] = [candidate(one, A), candidate(two, B), candidate(one, A), candidate(one, C)]
         first, second = votes(state, "task01")
         assert first == Attempts(A, C)
         assert second.first == B != second.second
@@ -154,25 +154,25 @@ class TestVote:
         answers = {}
         for vote in VOTES:
             state = fresh(tmp_path, tasks, vote=vote)
-            state.found["task00"] = list(found)
+            state.bases[0].found["task00"] = list(found)
             answers[vote] = votes(state, "task00")[0]
         by_count = Attempts(A, B)
         # Nothing was scored, so votes by scores count.
         assert answers == {"flat": by_count, "hierarchical": Attempts(B, C), "poe": by_count, "poe+counts": by_count}
-        state.found["task00"] = [replace(one, score=float(one.grid == C)) for one in found]
+        state.bases[0].found["task00"] = [replace(one, score=float(one.grid == C)) for one in found]
         assert votes(state, "task00")[0] == Attempts(C, A)
 
     def test_doubt(self, tmp_path: Path) -> None:
         state = fresh(tmp_path, make_tasks(2))
         one, two = Query("task01", 0), Query("task01", 1)
         assert state.doubt("task01") == 1
-        state.found["task01"] = [candidate(one, A)]
+        state.bases[0].found["task01"] = [candidate(one, A)]
         assert state.doubt("task01") == 1, "one test input without a candidate"
-        state.found["task01"] += [candidate(two, A)] * 3 + [candidate(two, B)]
+        state.bases[0].found["task01"] += [candidate(two, A)] * 3 + [candidate(two, B)]
         assert state.doubt("task01") == 0.25
-        state.found["task01"] += [candidate(one, B)]
+        state.bases[0].found["task01"] += [candidate(one, B)]
         assert state.doubt("task01") == 0.5
-        state.found["task00"] = [candidate(Query("task00", 0), C)] * 2
+        state.bases[0].found["task00"] = [candidate(Query("task00", 0), C)] * 2
         assert state.doubt("task00") == 0
 
 
@@ -196,6 +196,118 @@ def induced(task: Task, *grids: Grid, cost: float = SHORT, status: Outcome = Out
     return InductionRecord(task.id, status, found)
 
 
+class TestBases:
+    """A first base and one that comes after it."""
+
+    PROFILES = (PROFILE, replace(PROFILE, name="large"))
+
+    def begun(self, folder: Path, tasks: tuple[Task, ...], **changes: Any) -> Run:
+        return fresh(folder, tasks, profiles=self.PROFILES, **changes)
+
+    def visit(self, state: Run, task: Task, *grids: Grid, base: int = 0, status: Outcome = Outcome.DONE) -> None:
+        """A base's pass over a task ends that found these grids for every test input."""
+        visits = state.bases[base]
+        visits.scheduler.waiting.remove(task.id)
+        visits.scheduler.passes[task.id] = 1
+        found = [replace(candidate(query, grid), base=base) for query in task.queries() for grid in grids]
+        visits.found[task.id] += found
+        state.visited(TaskRecord(task.id, status, tuple(found), base=base))
+
+    def test_the_second_begins_with_the_easiest_while_nothing_is_known(self, tmp_path: Path) -> None:
+        tasks = make_tasks(4)
+        first, second = self.begun(tmp_path, tasks[::-1]).bases
+        assert first.scheduler.waiting == second.scheduler.waiting == [task.id for task in tasks]
+        assert (first.scheduler.policy.passes, first.scheduler.policy.least) == (1, 0.0)
+        assert (second.scheduler.policy.passes, second.scheduler.policy.least) == (3, LEAST_VISIT)
+        assert second.scheduler.policy.stop == BEGAN + 594.0
+
+    def test_what_the_first_says_decides_the_order(self, tmp_path: Path) -> None:
+        tasks = make_tasks(4)
+        state = self.begun(tmp_path, tasks)
+        later = state.bases[1].scheduler
+        self.visit(state, tasks[0], A, A, A)
+        assert (later.waiting, later.deferred) == (["task01", "task02", "task03"], ["task00"])
+        # A little doubt about one task, and nothing known of another that is less than three times as long.
+        self.visit(state, tasks[1], *[A] * 9, B)
+        assert later.waiting == ["task02", "task03", "task01"]
+        state.searched(searched(tasks[2], A, cost=SHORT))
+        assert (later.waiting, later.deferred) == (["task03", "task01"], ["task00", "task02"])
+        state.searched(searched(tasks[0], A, B))
+        assert later.deferred == ["task00", "task02"], "programs may disagree, one says what all views say"
+        state.searched(searched(tasks[2], A, B))
+        assert later.waiting == ["task02", "task03", "task01"], "what settled it was contradicted"
+
+    def test_what_was_cut_short_says_nothing(self, tmp_path: Path) -> None:
+        tasks = make_tasks(3)
+        state = self.begun(tmp_path, tasks)
+        self.visit(state, tasks[0], A, status=Outcome.TIMED_OUT)
+        self.visit(state, tasks[1], A, status=Outcome.FAILED)
+        assert state.doubt("task00") == 0
+        assert state.doubt_before("task00") == state.doubt_before("task01") == 1
+        assert state.bases[1].scheduler.waiting == ["task00", "task01", "task02"]
+        state.searched(searched(tasks[1], B, cost=SHORT + 1))
+        assert state.doubt_before("task01") == 0
+        assert state.bases[1].scheduler.deferred == ["task01"]
+
+    def test_a_task_that_the_second_has_visited_needs_no_early_answer(self, tmp_path: Path) -> None:
+        tasks = make_tasks(2)
+        state = self.begun(tmp_path, tasks)
+        self.visit(state, tasks[0], A, base=1)
+        assert state.bases[0].scheduler.waiting == ["task01"]
+        assert state.candidates("task00") == state.bases[1].found["task00"]
+        assert state.reached() == ["task00"]
+
+    def test_both_vote(self, tmp_path: Path) -> None:
+        tasks = make_tasks(1)
+        state = self.begun(tmp_path, tasks)
+        self.visit(state, tasks[0], A, A, B)
+        assert votes(state, "task00") == (Attempts(A, B),)
+        self.visit(state, tasks[0], B, B, base=1)
+        assert votes(state, "task00") == (Attempts(B, A),)
+        alone = [state.base_alone(base)[Query("task00", 0)] for base in state.bases]
+        assert [one.first for one in alone] == [A, B]
+
+    def test_resumed(self, tmp_path: Path) -> None:
+        tasks = make_tasks(5)
+        made = make_settings(tmp_path, profiles=self.PROFILES)
+        late = [replace(record(task, Outcome.DONE, grid=B), base=1) for task in (tasks[1], tasks[3])]
+        early = [record(tasks[0], Outcome.DONE), record(tasks[1], Outcome.DONE), record(tasks[2], Outcome.TIMED_OUT)]
+        write_journal(made, tasks, *early, *late)
+        state = self.begun(tmp_path, tasks, resume=True)
+        first, second = state.bases
+        assert (first.records.keys(), second.records.keys()) == ({"task00", "task01"}, {"task01", "task03"})
+        assert first.scheduler.waiting == ["task02", "task04"], "a task that the second has visited is left out"
+        # All that the first said of task00 is one thing; of task02 it was cut short.
+        assert (second.scheduler.waiting, second.scheduler.deferred) == (["task02", "task04"], ["task00"])
+        assert (first.stale, second.stale) == ({"task02"}, set())
+        assert second.scheduler.passes == {"task01": 1, "task03": 1}
+        assert second.scheduler.doubt == {"task01": 0.5, "task03": 0}
+        assert state.answers[Query("task01", 0)] == votes(state, "task01")[0]
+        assert {state.answers[Query("task01", 0)].first, state.answers[Query("task01", 0)].second} == {A, B}
+        assert state.answers[Query("task03", 0)].first == B
+
+    def test_resumed_with_the_scores_that_were_given_last(self, tmp_path: Path) -> None:
+        tasks = make_tasks(1)
+        query = Query("task00", 0)
+        made = make_settings(tmp_path, profiles=self.PROFILES, vote="poe")
+        early = TaskRecord(
+            "task00", Outcome.DONE, (replace(candidate(query, A), score=-1.0), replace(candidate(query, B), score=-9.0))
+        )
+        late = TaskRecord(
+            "task00",
+            Outcome.DONE,
+            (replace(candidate(query, C), score=-5.0, base=1), replace(candidate(query, C), score=-5.0, base=1)),
+            base=1,
+            others=(Candidate(query, B, score=-2.0),),
+        )
+        write_journal(made, tasks, early, late)
+        state = self.begun(tmp_path, tasks, resume=True, vote="poe")
+        assert [one.score for one in state.candidates("task00")] == [None, -2.0, -5.0, -5.0]
+        assert state.answers[query] == Attempts(B, C)
+        # By itself each has the scores that it gave.
+        assert [state.base_alone(base)[query].first for base in state.bases] == [A, C]
+
+
 class TestChannels:
     @pytest.mark.parametrize(
         ("changes", "channels", "turns"),
@@ -204,12 +316,12 @@ class TestChannels:
             ({"searchers": 2}, ["ttt", "search"], True),
             ({"searchers": 2, "devices": ("cuda:0", "cuda:1")}, ["ttt", "search"], False),
             ({"searchers": 2, "devices": (None,)}, ["ttt", "search"], False),
-            ({"searchers": 2, "devices": (), "profile": None}, ["search"], False),
+            ({"searchers": 2, "devices": (), "profiles": ()}, ["search"], False),
             ({"writer": WRITER}, ["ttt", "programs"], False),
             ({"writer": WRITER, "searchers": 2}, ["ttt", "search", "programs"], True),
-            ({"writer": WRITER, "searchers": 2, "profile": None}, ["search", "programs"], True),
+            ({"writer": WRITER, "searchers": 2, "profiles": ()}, ["search", "programs"], True),
             ({"writer": WRITER, "searchers": 2, "devices": ("cuda:0",)}, ["ttt", "search", "programs"], False),
-            ({"writer": WRITER, "profile": None}, ["programs"], False),
+            ({"writer": WRITER, "profiles": ()}, ["programs"], False),
         ],
     )
     def test_which_and_whether_one_waits_for_the_other(
@@ -223,18 +335,18 @@ class TestChannels:
     def test_each_has_its_scheduler(self, tmp_path: Path) -> None:
         tasks = make_tasks(4)
         both = fresh(tmp_path, tasks[::-1], searchers=3)
-        assert both.searching.waiting == both.scheduler.waiting == [task.id for task in tasks]
+        assert both.searching.waiting == both.bases[0].scheduler.waiting == [task.id for task in tasks]
         assert both.searching.policy == search_policy(BEGAN, BEGAN + 594.0, 3, True, WARM_UP_SHARE)
-        alone = fresh(tmp_path, tasks, searchers=3, profile=None, devices=())
-        assert (len(alone.searching.waiting), alone.scheduler.waiting) == (4, [])
+        alone = fresh(tmp_path, tasks, searchers=3, profiles=(), devices=())
+        assert (len(alone.searching.waiting), alone.bases) == (4, ())
         assert alone.searching.policy.stop == BEGAN + 594.0
         assert fresh(tmp_path, tasks).searching.waiting == fresh(tmp_path, tasks).inducing.waiting == []
         three = fresh(tmp_path, tasks[::-1], searchers=3, writer=WRITER)
-        assert three.inducing.waiting == three.scheduler.waiting == three.searching.waiting
+        assert three.inducing.waiting == three.bases[0].scheduler.waiting == three.searching.waiting
         # Its share of the time begins when there is room for it.
         assert three.inducing.policy == induction_policy(BEGAN, BEGAN + 594.0, 2, turns=False)
-        alone = fresh(tmp_path, tasks, writer=WRITER, profile=None)
-        assert (alone.scheduler.waiting, alone.searching.waiting, len(alone.inducing.waiting)) == ([], [], 4)
+        alone = fresh(tmp_path, tasks, writer=WRITER, profiles=())
+        assert (alone.bases, alone.searching.waiting, len(alone.inducing.waiting)) == ((), [], 4)
 
     def test_programs_have_said_all_once_they_are_done_dropped_or_out_of_time(self, tmp_path: Path) -> None:
         tasks = make_tasks(2)
@@ -262,21 +374,21 @@ class TestChannels:
         state.searched(searched(tasks[1], A, cost=SHORT + 1))
         state.searched(searched(tasks[2], A, B))
         state.searched(searched(tasks[3]))
-        assert state.scheduler.deferred == ["task00"]
-        assert state.scheduler.waiting == ["task01", "task02", "task03"]
+        assert state.bases[0].scheduler.deferred == ["task00"]
+        assert state.bases[0].scheduler.waiting == ["task01", "task02", "task03"]
         assert [state.doubt(task.id) for task in tasks] == [0, 0, 1, 1]
 
     def test_a_search_can_end_doubts_about_what_the_model_said(self, tmp_path: Path) -> None:
         tasks = make_tasks(1)
         state = fresh(tmp_path, tasks, searchers=1)
         query = Query("task00", 0)
-        state.scheduler.next(BEGAN)
-        state.found["task00"] = [candidate(query, A), candidate(query, B)]
-        state.scheduler.finished("task00", state.doubt("task00"))
-        assert state.scheduler.doubt == {"task00": 0.5}
+        state.bases[0].scheduler.next(BEGAN)
+        state.bases[0].found["task00"] = [candidate(query, A), candidate(query, B)]
+        state.bases[0].scheduler.finished("task00", state.doubt("task00"))
+        assert state.bases[0].scheduler.doubt == {"task00": 0.5}
         state.searched(searched(tasks[0], C))
-        assert state.scheduler.doubt == {"task00": 0}
-        assert state.scheduler.next(BEGAN) is None
+        assert state.bases[0].scheduler.doubt == {"task00": 0}
+        assert state.bases[0].scheduler.next(BEGAN) is None
 
     def test_a_search_that_settles_a_task_leaves_nothing_to_write(self, tmp_path: Path) -> None:
         tasks = make_tasks(4)
@@ -292,12 +404,12 @@ class TestChannels:
         state = fresh(tmp_path, tasks, searchers=1, writer=WRITER)
         state.searched(searched(tasks[1], A, cost=SHORT + 1))
         state.searched(searched(tasks[2], A, cost=SHORT - 1))
-        assert state.scheduler.deferred == ["task02"]
+        assert state.bases[0].scheduler.deferred == ["task02"]
         state.written(induced(tasks[0], A))
         state.written(induced(tasks[1], A))
         state.written(induced(tasks[3], A, cost=SHORT + 1))
-        assert state.scheduler.deferred == ["task02", "task00", "task01"]
-        assert state.scheduler.waiting == ["task03"]
+        assert state.bases[0].scheduler.deferred == ["task02", "task00", "task01"]
+        assert state.bases[0].scheduler.waiting == ["task03"]
         assert [state.doubt(task.id) for task in tasks] == [0, 0, 0, 0]
         assert len(state.candidates("task01")) == 2 * len(tasks[1].test_inputs)
         assert state.reached() == ["task00", "task01", "task02", "task03"]
@@ -306,16 +418,16 @@ class TestChannels:
         tasks = make_tasks(1)
         state = fresh(tmp_path, tasks, searchers=1, writer=WRITER)
         state.written(induced(tasks[0], B))
-        assert (state.doubt("task00"), state.scheduler.deferred) == (0, ["task00"])
+        assert (state.doubt("task00"), state.bases[0].scheduler.deferred) == (0, ["task00"])
         state.searched(searched(tasks[0], A, cost=SHORT))
-        assert (state.doubt("task00"), state.scheduler.waiting) == (1, ["task00"])
+        assert (state.doubt("task00"), state.bases[0].scheduler.waiting) == (1, ["task00"])
         assert state.inducing.waiting == [], "the search alone is sure"
 
     def test_answers_of_one_channel_and_of_both(self, tmp_path: Path) -> None:
         tasks = make_tasks(2)
         state = fresh(tmp_path, tasks, searchers=1)
         query, other = Query("task00", 0), Query("task01", 1)
-        state.found["task00"] = [candidate(query, A), candidate(query, A), candidate(query, B)]
+        state.bases[0].found["task00"] = [candidate(query, A), candidate(query, A), candidate(query, B)]
         state.searched(searched(tasks[0], C))
         assert state.alone(Channel.MODEL)[query] == Attempts(A, B)
         assert state.alone(Channel.PROGRAM)[query].first == C
@@ -327,7 +439,7 @@ class TestChannels:
         tasks = make_tasks(2)
         state = fresh(tmp_path, tasks, searchers=1, writer=WRITER)
         query = Query("task00", 0)
-        state.found["task00"] = [candidate(query, A), candidate(query, B)]
+        state.bases[0].found["task00"] = [candidate(query, A), candidate(query, B)]
         state.searched(searched(tasks[0], C, cost=SHORT + 4))
         state.written(induced(tasks[0], B))
         assert state.alone(Channel.INDUCTION)[query].first == B
@@ -377,10 +489,13 @@ class TestResume:
         state = fresh(tmp_path, tasks, resume=True, searchers=1)
         assert state.searches == {"task00": done, "task02": searched(tasks[2], B)}
         assert state.searching.waiting == ["task01", "task03"]
-        assert (state.scheduler.waiting, state.scheduler.deferred) == (["task01", "task03"], ["task00"])
+        assert (state.bases[0].scheduler.waiting, state.bases[0].scheduler.deferred) == (
+            ["task01", "task03"],
+            ["task00"],
+        )
         assert state.answers[Query("task00", 0)].first == A
         assert state.answers[Query("task02", 0)] == Attempts(B, A), "both channels count"
-        assert state.scheduler.doubt == {"task02": 0}
+        assert state.bases[0].scheduler.doubt == {"task02": 0}
 
     def test_other_channels_are_another_run(self, tmp_path: Path) -> None:
         tasks = make_tasks(1)
@@ -393,13 +508,13 @@ class TestResume:
         records = (record(tasks[1], Outcome.DONE), record(tasks[2], Outcome.DONE), record(tasks[2], Outcome.DONE, 1, B))
         write_journal(make_settings(tmp_path), tasks, *records)
         state = fresh(tmp_path, tasks, resume=True)
-        assert state.records == {"task01": records[0], "task02": records[2]}
-        assert state.found["task02"] == list(records[2].candidates)
+        assert state.bases[0].records == {"task01": records[0], "task02": records[2]}
+        assert state.bases[0].found["task02"] == list(records[2].candidates)
         assert state.answers[Query("task01", 1)] == Attempts(A, C)
         assert state.answers[Query("task02", 0)] == Attempts(B, C)
-        assert state.scheduler.waiting == ["task00", "task03"]
-        assert state.scheduler.passes == {"task01": 1, "task02": 2}
-        assert state.scheduler.doubt == {"task01": 0, "task02": 0}
+        assert state.bases[0].scheduler.waiting == ["task00", "task03"]
+        assert state.bases[0].scheduler.passes == {"task01": 1, "task02": 2}
+        assert state.bases[0].scheduler.doubt == {"task01": 0, "task02": 0}
 
     @pytest.mark.parametrize("status", [Outcome.TIMED_OUT, Outcome.FAILED])
     def test_a_first_pass_without_end_begins_anew_and_its_answer_stands_until_then(
@@ -408,11 +523,11 @@ class TestResume:
         tasks = make_tasks(1)
         write_journal(make_settings(tmp_path), tasks, record(tasks[0], status))
         state = fresh(tmp_path, tasks, resume=True)
-        assert state.scheduler.waiting == ["task00"]
-        assert state.scheduler.passes == {}
-        assert state.records == {}
-        assert state.found == {"task00": [candidate(Query("task00", 0), A)]}
-        assert state.stale == {"task00"}
+        assert state.bases[0].scheduler.waiting == ["task00"]
+        assert state.bases[0].scheduler.passes == {}
+        assert state.bases[0].records == {}
+        assert state.bases[0].found == {"task00": [candidate(Query("task00", 0), A)]}
+        assert state.bases[0].stale == {"task00"}
         assert state.answers[Query("task00", 0)] == Attempts(A, C)
 
     @pytest.mark.parametrize(("status", "passes"), [(Outcome.TIMED_OUT, 2), (Outcome.FAILED, 1)])
@@ -422,12 +537,12 @@ class TestResume:
         tasks = make_tasks(1)
         write_journal(make_settings(tmp_path), tasks, record(tasks[0], Outcome.DONE), record(tasks[0], status, 1, B))
         state = fresh(tmp_path, tasks, resume=True)
-        assert state.scheduler.waiting == []
-        assert state.scheduler.passes == {"task00": passes}
+        assert state.bases[0].scheduler.waiting == []
+        assert state.bases[0].scheduler.passes == {"task00": passes}
         assert state.answers[Query("task00", 0)].first == (B if passes == 2 else A)
 
     def test_without_a_journal_it_is_a_new_run(self, tmp_path: Path) -> None:
-        assert fresh(tmp_path, make_tasks(2), resume=True).scheduler.waiting == ["task00", "task01"]
+        assert fresh(tmp_path, make_tasks(2), resume=True).bases[0].scheduler.waiting == ["task00", "task01"]
 
     def test_every_earlier_start_must_agree(self, tmp_path: Path) -> None:
         tasks = make_tasks(1)

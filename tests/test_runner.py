@@ -101,7 +101,7 @@ def make_settings(folder: Path, **changes: Any) -> Settings:
     settings = Settings(
         output=folder / "submission.json",
         run_dir=folder / "run",
-        profile=PROFILE,
+        profiles=(PROFILE,),
         budget=AMPLE,
         began=time.monotonic(),
         devices=("cpu", "cpu"),
@@ -147,7 +147,7 @@ class TestUndisturbed:
         state = play(tasks)
         for task in tasks:
             assert written(tmp_path, task) == expected(task) != fallbacks(task)
-            assert state.records[task.id].attempts == expected(task)
+            assert state.bases[0].records[task.id].attempts == expected(task)
         assert state.problems == []
         assert sorted(Script(tmp_path).read("jobs")) == [f"{task.id} 0" for task in tasks]
 
@@ -193,17 +193,17 @@ class TestUndisturbed:
         tasks = make_tasks(2)
         state = play(tasks, passes=3)
         assert all(written(tmp_path, task) == expected(task, passes=3) for task in tasks)
-        assert all(len(state.records[task.id].candidates) == 9 * len(task.test_inputs) for task in tasks)
+        assert all(len(state.bases[0].records[task.id].candidates) == 9 * len(task.test_inputs) for task in tasks)
 
     def test_a_worker_that_still_loads_is_not_waited_for(self, tmp_path: Path, play: Play) -> None:
         state = play(make_tasks(2), Script(tmp_path, load={1: 1000.0}), budget=60.0)
-        assert len(state.records) == 2
+        assert len(state.bases[0].records) == 2
         assert journal(tmp_path)[-1]["seconds"] < 30
 
     def test_no_time_at_all_still_gives_a_submission(self, tmp_path: Path, play: Play) -> None:
         tasks = make_tasks(2)
         state = play(tasks, began=time.monotonic() - AMPLE + 1)
-        assert state.records == {}
+        assert state.bases[0].records == {}
         assert all(written(tmp_path, task) == fallbacks(task) for task in tasks)
         assert Script(tmp_path).read("workers") == []
 
@@ -213,7 +213,7 @@ class TestDeaths:
         tasks = make_tasks(4)
         state = play(tasks, Script(tmp_path, deaths={"task01": 1}))
         assert Script(tmp_path).read("jobs").count("task01 0") == 2
-        assert state.records["task01"].status is Outcome.DONE
+        assert state.bases[0].records["task01"].status is Outcome.DONE
         assert len(state.problems) == 1
         assert "exit code -9" in state.problems[0]
         assert "task01" in state.problems[0]
@@ -221,19 +221,19 @@ class TestDeaths:
 
     def test_the_lost_try_and_its_repetition_do_not_vote_twice(self, tmp_path: Path, play: Play) -> None:
         state = play(make_tasks(2), Script(tmp_path, deaths={"task01": 1}), passes=2)
-        counts = {task_id: len(record.candidates) for task_id, record in state.records.items()}
+        counts = {task_id: len(record.candidates) for task_id, record in state.bases[0].records.items()}
         assert counts == {"task00": 6, "task01": 12}
 
     def test_a_task_that_always_kills_is_given_up_and_costs_no_other(self, tmp_path: Path, play: Play) -> None:
         tasks = make_tasks(4)
         state = play(tasks, Script(tmp_path, deaths={"task01": 99}), passes=2)
         assert Script(tmp_path).read("jobs").count("task01 0") == MAX_TRIES
-        assert state.records["task01"].status is Outcome.FAILED
-        assert "exit code -9" in (state.records["task01"].error or "")
+        assert state.bases[0].records["task01"].status is Outcome.FAILED
+        assert "exit code -9" in (state.bases[0].records["task01"].error or "")
         # What it had found before it died still counts.
         assert written(tmp_path, tasks[1]) == expected(tasks[1])
         for task in (tasks[0], tasks[2], tasks[3]):
-            assert state.records[task.id].status is Outcome.DONE
+            assert state.bases[0].records[task.id].status is Outcome.DONE
             assert written(tmp_path, task) == expected(task, passes=2)
 
     def test_all_tasks_kill_their_workers(self, tmp_path: Path, play: Play) -> None:
@@ -253,20 +253,20 @@ class TestDeaths:
         script = Script(tmp_path, deaths={"task00": 1}, good_starts=1)
         state = play(tasks, script, devices=("cpu",), budget=4.5)
         assert written(tmp_path, tasks[0]) == expected(tasks[0])
-        assert state.records["task00"].status is Outcome.TIMED_OUT
+        assert state.bases[0].records["task00"].status is Outcome.TIMED_OUT
 
     def test_a_worker_that_leaves_between_two_jobs(self, tmp_path: Path, play: Play) -> None:
         class Slow(Silent):
             """Keeps the runner busy until the worker that just answered is surely gone."""
 
             def changed(self, run: Run) -> None:
-                if "task00" in run.records:
+                if "task00" in run.bases[0].records:
                     time.sleep(0.5)
 
         tasks = make_tasks(2)
         script = Script(tmp_path, leaves_after=frozenset({"task00"}))
         state = play(tasks, script, Slow(), devices=("cpu",))
-        assert all(state.records[task.id].status is Outcome.DONE for task in tasks)
+        assert all(state.bases[0].records[task.id].status is Outcome.DONE for task in tasks)
         assert len(state.problems) == 1
 
     def test_workers_that_die_while_loading_are_not_started_for_ever(self, tmp_path: Path, play: Play) -> None:
@@ -286,7 +286,7 @@ class TestFaults:
     def test_a_failed_task_keeps_its_candidates_and_costs_no_other(self, tmp_path: Path, play: Play) -> None:
         tasks = make_tasks(4)
         state = play(tasks, Script(tmp_path, faults=frozenset({"task02"})))
-        record = state.records["task02"]
+        record = state.bases[0].records["task02"]
         assert record.status is Outcome.FAILED
         assert record.error == "RuntimeError: no luck\nTraceback"
         assert state.problems == []
@@ -312,7 +312,7 @@ class TestFaults:
         # The good worker takes its time, so that the other is gone before the work is done.
         state = play(tasks, Script(tmp_path, unusable=frozenset({0}), load={1: 4.0}))
         assert all(written(tmp_path, task) == expected(task) for task in tasks)
-        assert state.scheduler.policy.workers == 1
+        assert state.bases[0].scheduler.policy.workers == 1
 
 
 class TestTime:
@@ -320,9 +320,9 @@ class TestTime:
         tasks = make_tasks(3)
         state = play(tasks, Script(tmp_path, hangs=frozenset({"task00", "task01"})), budget=4.5)
         for task in tasks[:2]:
-            assert state.records[task.id].status is Outcome.TIMED_OUT
+            assert state.bases[0].records[task.id].status is Outcome.TIMED_OUT
             assert written(tmp_path, task) == expected(task) != fallbacks(task)
-        assert "task02" not in state.records
+        assert "task02" not in state.bases[0].records
         assert written(tmp_path, tasks[2]) == fallbacks(tasks[2])
         events = journal(tmp_path)
         assert events[-1]["event"] == "end"
@@ -334,8 +334,8 @@ class TestTime:
         monkeypatch.setattr(runner, "GRACE", 0.0)
         tasks = make_tasks(4)
         state = play(tasks, Script(tmp_path, hangs=frozenset({"task00"})), budget=8.0, devices=("cpu",))
-        assert all(state.records[task.id].status is Outcome.DONE for task in tasks[1:])
-        assert state.records["task00"].status is not Outcome.DONE
+        assert all(state.bases[0].records[task.id].status is Outcome.DONE for task in tasks[1:])
+        assert state.bases[0].records["task00"].status is not Outcome.DONE
         assert written(tmp_path, tasks[0]) == expected(tasks[0]) != fallbacks(tasks[0])
         assert "was killed 0 s past its time on task task00; the task is tried again" in state.problems[0]
 
@@ -353,7 +353,7 @@ class TestTime:
     def test_an_interrupted_run_still_ends_in_order(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         class Impatient(Silent):
             def changed(self, run: Run) -> None:
-                if run.found["task00"]:
+                if run.bases[0].found["task00"]:
                     raise KeyboardInterrupt
 
         tasks = make_tasks(2)
@@ -380,8 +380,8 @@ class TestResume:
         state = play(tasks, resume=True)
         assert sorted(Script(tmp_path).read("jobs")) == ["task02 0", "task03 0"]
         assert all(written(tmp_path, task) == expected(task) for task in tasks)
-        assert state.records["task00"] == before["task00"]
-        assert all(len(state.records[task.id].candidates) == 3 * len(task.test_inputs) for task in tasks)
+        assert state.bases[0].records["task00"] == before["task00"]
+        assert all(len(state.bases[0].records[task.id].candidates) == 3 * len(task.test_inputs) for task in tasks)
         assert [event["event"] for event in journal(tmp_path)].count("run") == 2
 
     def test_a_finished_run_starts_no_worker(self, tmp_path: Path, play: Play) -> None:
@@ -490,7 +490,7 @@ class TestRefusals:
         ("change", "name"),
         [
             ({"seed": 8}, "seed was 7, now it is 8"),
-            ({"profile": replace(PROFILE, name="other")}, "base was 'fake', now it is 'other'"),
+            ({"profiles": (replace(PROFILE, name="other"),)}, r"bases was \['fake'\], now it is \['other'\]"),
             ({"quantize": "none"}, "quantize was 'nf4', now it is 'none'"),
             ({"decode": Decode.DFS}, "decode was 'greedy', now it is 'dfs'"),
             ({"ttt": False}, "ttt was True, now it is False"),
@@ -509,4 +509,4 @@ class TestRefusals:
 
     def test_the_order_of_the_tasks_does_not_matter(self, tmp_path: Path, earlier: tuple[Task, ...]) -> None:
         state = new_run(make_settings(tmp_path, resume=True), earlier[::-1], time.monotonic)
-        assert state.records.keys() == {"task00", "task01"}
+        assert state.bases[0].records.keys() == {"task00", "task01"}

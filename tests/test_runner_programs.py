@@ -62,7 +62,7 @@ ALL: dict[str, Any] = {"writer": Path("a-writer"), "devices": ("cpu",), "searche
 """Every channel, all on the same cores: one after the other, so that what happens is always the same."""
 
 GPU = {"devices": ("cuda:0",), "searchers": 1}
-ALONE = {"profile": None, "devices": ("cuda:0",), "searchers": 0}
+ALONE = {"profiles": (), "devices": ("cuda:0",), "searchers": 0}
 WITHOUT_SEARCH = {"devices": ("cuda:0",), "searchers": 0}
 TWO_DEVICES = {"devices": ("cuda:0", "cuda:1"), "searchers": 0}
 
@@ -108,10 +108,10 @@ class TestAllChannels:
         state = play(tasks)
         for task in tasks:
             assert written(tmp_path, task) == expected(task)
-            assert state.records[task.id].branches == tuple(one.branch for one in fused(task))
-            assert state.records[task.id].candidates == answers(task, _seed(7, task.id, 0))
+            assert state.bases[0].records[task.id].branches == tuple(one.branch for one in fused(task))
+            assert state.bases[0].records[task.id].candidates == answers(task, _seed(7, task.id, 0))
         assert state.problems == []
-        branches = {branch for record in state.records.values() for branch in record.branches}
+        branches = {branch for record in state.bases[0].records.values() for branch in record.branches}
         assert branches == {Branch.PROGRAM_FIRST, Branch.MODEL_FIRST}
         without = [expected(task, writer=False) for task in tasks]
         assert without != [expected(task) for task in tasks], "the written programs change nothing"
@@ -208,9 +208,9 @@ class TestSomeChannels:
         for task in tasks:
             assert written(tmp_path, task) == expected(task, model=False, search=False)
         assert written(tmp_path, tasks[3]) == fallbacks(tasks[3])
-        assert state.records == state.searches == {}
+        assert (state.bases, state.searches) == ((), {})
         assert kinds(tmp_path) == ["run", "writer", *["programs"] * 5, "end"]
-        assert (journal(tmp_path)[0]["channels"], journal(tmp_path)[0]["base"]) == (["programs"], None)
+        assert (journal(tmp_path)[0]["channels"], journal(tmp_path)[0]["bases"]) == (["programs"], [])
 
     def test_programs_alone_may_take_nearly_all_the_time(self, tmp_path: Path, play: Play) -> None:
         state = play(make_tasks(1), **ALONE, budget=1000.0)
@@ -220,7 +220,7 @@ class TestSomeChannels:
 
     def test_programs_and_search_on_the_same_cores(self, tmp_path: Path, play: Play) -> None:
         tasks = make_tasks(6)
-        play(tasks, profile=None)
+        play(tasks, profiles=())
         assert kinds(tmp_path) == ["run", "searcher", *["search"] * 6, "writer", *["programs"] * 4, "end"]
         assert Script(tmp_path).read("workers") == []
         for task in tasks:
@@ -257,7 +257,7 @@ class TestDevices:
         # The time counts from when the writer was ready, a moment before its first job.
         assert state.inducing.policy.stop <= began[0] + INDUCTION_SHARE * (stop - began[0])
         assert max(ends) <= state.inducing.policy.stop + 0.001
-        assert state.records.keys() == {task.id for task in tasks}
+        assert state.bases[0].records.keys() == {task.id for task in tasks}
         assert all(written(tmp_path, task) == expected(task, search=False) for task in tasks)
 
     def test_nobody_waits_for_a_writer_that_never_gets_ready(self, tmp_path: Path, play: Play) -> None:
@@ -359,7 +359,7 @@ class TestFaults:
         tasks = make_tasks(3)
         state = play(tasks, WriterScript(tmp_path, hangs=frozenset({"task02"})), **WITHOUT_SEARCH, budget=25.0)
         assert state.problems[0].startswith("program writer 0 was killed 0 s past its time on task task02")
-        assert state.records.keys() == {task.id for task in tasks}
+        assert state.bases[0].records.keys() == {task.id for task in tasks}
         assert written(tmp_path, tasks[0]) == expected(tasks[0], search=False)
         assert written(tmp_path, tasks[2]) == expected(tasks[2], search=False, writer=False)
 

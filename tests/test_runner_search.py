@@ -53,7 +53,7 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Run]:
 
 
 Play = Callable[..., Run]
-ONLY_SEARCH = {"profile": None, "devices": ()}
+ONLY_SEARCH = {"profiles": (), "devices": ()}
 GPU = {"devices": ("cuda:0",), "searchers": 1}
 
 
@@ -77,11 +77,11 @@ class TestBothChannels:
         state = play(tasks)
         for task in tasks:
             assert written(tmp_path, task) == expected(task)
-            record = state.records[task.id]
+            record = state.bases[0].records[task.id]
             assert record.branches == tuple(one.branch for one in fused(task))
             assert record.candidates == answers(task, _seed(7, task.id, 0))
         assert state.problems == []
-        assert {branch for record in state.records.values() for branch in record.branches} == {
+        assert {branch for record in state.bases[0].records.values() for branch in record.branches} == {
             Branch.PROGRAM_FIRST,
             Branch.MODEL_FIRST,
             Branch.MODEL_ONLY,
@@ -144,7 +144,8 @@ class TestBothChannels:
 
         class Look(Silent):
             def changed(self, run: Run) -> None:
-                state = ("model" if "task02" in run.records else "") + ("search" if "task02" in run.searches else "")
+                (base,) = run.bases
+                state = ("model" if "task02" in base.records else "") + ("search" if "task02" in run.searches else "")
                 if state and state not in [name for name, _ in seen]:
                     seen.append((state, written(tmp_path, make_tasks(3)[2])))
 
@@ -165,9 +166,9 @@ class TestSearchAlone:
         for task in tasks:
             assert written(tmp_path, task) == expected(task, model=False)
         assert written(tmp_path, tasks[4]) == (fallback(tasks[4], 0),)
-        assert state.records == {}
+        assert state.bases == ()
         assert journal(tmp_path)[0]["channels"] == ["search"]
-        assert journal(tmp_path)[0]["base"] is None
+        assert journal(tmp_path)[0]["bases"] == []
 
     def test_each_task_may_take_long(self, tmp_path: Path, play: Play) -> None:
         play(make_tasks(1), **ONLY_SEARCH, budget=10_000.0)
@@ -210,7 +211,7 @@ class TestDeaths:
         state = play(tasks, SearchScript(tmp_path, deaths={"task01": 1}), Script(tmp_path, deaths={"task01": 1}))
         assert len(state.problems) == 2
         assert all(written(tmp_path, task) == expected(task) for task in tasks)
-        assert len(state.records["task01"].candidates) == 3 * len(tasks[1].test_inputs)
+        assert len(state.bases[0].records["task01"].candidates) == 3 * len(tasks[1].test_inputs)
 
     def test_a_search_that_cannot_be_loaded_leaves_the_work_to_the_model(self, tmp_path: Path, play: Play) -> None:
         tasks = make_tasks(3)
@@ -261,7 +262,7 @@ class TestTime:
         assert "was killed 0 s past its time on task task01" in state.problems[0]
         assert written(tmp_path, tasks[0]) == expected(tasks[0])
         assert written(tmp_path, tasks[1]) == expected(tasks[1], programs=False)
-        assert state.records.keys() == {task.id for task in tasks}
+        assert state.bases[0].records.keys() == {task.id for task in tasks}
 
     def test_one_that_never_gets_ready_is_given_up(self, tmp_path: Path, play: Play) -> None:
         tasks = make_tasks(3)
@@ -327,7 +328,7 @@ class TestResume:
 
     def test_after_the_search(self, tmp_path: Path, play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
         tasks = make_tasks(6)
-        self.interrupt(tmp_path, tasks, monkeypatch, lambda run: len(run.records) == 2)
+        self.interrupt(tmp_path, tasks, monkeypatch, lambda run: len(run.bases[0].records) == 2)
         (tmp_path / "searches").unlink()
         (tmp_path / "jobs").unlink()
         play(tasks, devices=("cpu",), resume=True)
@@ -355,7 +356,7 @@ class TestResume:
         assert written(tmp_path, tasks[2]) == expected(tasks[2])
         # When the model does get to it, its new candidates replace the old ones.
         state = play(tasks, resume=True)
-        assert state.records["task02"].candidates == answers(tasks[2], _seed(7, "task02", 0))
+        assert state.bases[0].records["task02"].candidates == answers(tasks[2], _seed(7, "task02", 0))
         assert written(tmp_path, tasks[2]) == expected(tasks[2])
 
     def test_a_finished_run_starts_nothing(self, tmp_path: Path, play: Play) -> None:

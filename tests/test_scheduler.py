@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from solver.scheduler import (
+    EARLY_SHARE,
     INDUCTION_SHARE,
     MAX_TRIES,
     SEARCH_LONGEST,
@@ -21,7 +22,9 @@ from solver.scheduler import (
     Grant,
     Policy,
     Scheduler,
+    early_stop,
     easiest_first,
+    expected_gain,
     induction_policy,
     room_beside,
     search_policy,
@@ -45,10 +48,13 @@ class Life(RuleBasedStateMachine):
         seconds=st.floats(0, 500),
         shortest=st.floats(0.1, 20),
         longest=st.floats(1, 100) | st.just(float("inf")),
+        least=st.just(0.0) | st.floats(1, 50),
     )
-    def begin(self, workers: int, tasks: int, passes: int, seconds: float, shortest: float, longest: float) -> None:
+    def begin(
+        self, workers: int, tasks: int, passes: int, seconds: float, shortest: float, longest: float, least: float
+    ) -> None:
         self.now = 1000.0
-        self.policy = Policy(self.now + seconds, workers, passes, shortest, longest)
+        self.policy = Policy(self.now + seconds, workers, passes, shortest, longest, least)
         self.scheduler = Scheduler(self.policy, names(tasks))
         self.running: dict[str, Grant] = {}
         self.finished: Counter[str] = Counter()
@@ -59,11 +65,15 @@ class Life(RuleBasedStateMachine):
         self.dropped: set[str] = set()
 
     @precondition(lambda self: len(self.running) < self.policy.workers)
-    @rule()
-    def hand_out(self) -> None:
-        unseen = [task for task in self.scheduler.waiting if task not in self.doubt]
+    @rule(data=st.data())
+    def hand_out(self, data: st.DataObject) -> None:
+        busy = data.draw(st.sets(st.sampled_from(names(7)), max_size=2))
+        unseen = [task for task in self.scheduler.waiting if task not in self.doubt and task not in busy]
         before = sum(max(0.0, grant.ends - self.now) for grant in self.running.values())
-        grant = self.scheduler.next(self.now)
+        grant = self.scheduler.next(self.now, busy)
+        if grant is None and set(self.scheduler.waiting) & busy:
+            assert self.now >= self.policy.stop or set(self.scheduler.waiting) <= busy
+            return
         if grant is None:
             assert self.now >= self.policy.stop or not self.scheduler.waiting
             late = self.policy.stop - self.now < self.policy.shortest
@@ -71,6 +81,7 @@ class Life(RuleBasedStateMachine):
             return
         assert self.now < self.policy.stop, "a job started at or after the stop"
         assert grant.task_id not in self.running, "one task given to two workers"
+        assert grant.task_id not in busy, "one task given to two bases"
         assert grant.task_id not in self.given_up, "a task that killed its workers came back"
         assert grant.task_id not in self.dropped, "a task that nobody wants came back"
         assert grant.number == self.finished[grant.task_id] < self.policy.passes
@@ -87,7 +98,8 @@ class Life(RuleBasedStateMachine):
         assert self.tries[grant.task_id, grant.number] <= MAX_TRIES
         # Whoever waits can still have as much: the grant took no more than its share of what was not promised.
         rest = (self.policy.stop - self.now) * self.policy.workers - before
-        assert (grant.ends - self.now) * (len(self.scheduler.waiting) + 1) <= rest + SLACK
+        share = rest / (len(self.scheduler.waiting) + 1)
+        assert grant.ends - self.now <= max(share, self.policy.least) + SLACK
         self.running[grant.task_id] = grant
 
     @precondition(lambda self: hasattr(self, "policy"))
@@ -115,18 +127,33 @@ class Life(RuleBasedStateMachine):
         assert [one for one in before if one != task_id] == [one for one in self.scheduler.waiting if one != task_id]
 
     @precondition(lambda self: hasattr(self, "policy"))
+    @rule(data=st.data(), gain=st.sampled_from([0.0, 0.5, 1.0]))
+    def promise(self, data: st.DataObject, gain: float) -> None:
+        """Something becomes known of what a task promises."""
+        before = [*self.scheduler.waiting]
+        self.scheduler.promise(data.draw(st.sampled_from(names(7))), gain)
+        assert sorted(before) == sorted(self.scheduler.waiting)
+        gains = self.scheduler.gains
+        keys = [
+            (self.finished[one], one in self.settled, 0.0 if self.finished[one] else -gains.get(one, 0.0))
+            for one in self.scheduler.waiting
+        ]
+        assert keys == sorted(keys)
+
+    @precondition(lambda self: hasattr(self, "policy"))
     @rule(data=st.data())
     def drop(self, data: st.DataObject) -> None:
         """Another channel leaves nothing to do for a task, whatever this one is doing with it."""
         known = sorted({*self.scheduler.waiting, *self.scheduler.running, *self.scheduler.deferred, "other"})
         task_id = data.draw(st.sampled_from(known))
         started = self.finished[task_id] or self.tries[task_id, 0]
-        before = [*self.scheduler.waiting]
+        before, deferred = [*self.scheduler.waiting], [*self.scheduler.deferred]
         self.scheduler.drop(task_id)
-        if task_id in before and not started:
+        if task_id in deferred or (task_id in before and not started):
             self.dropped.add(task_id)
-        if started and not self.finished[task_id]:
-            assert self.scheduler.waiting == before, "a task that is to be tried again is gone"
+            self.settled.discard(task_id)
+        if started:
+            assert self.scheduler.waiting == before, "a task that is to be tried or visited again is gone"
         assert [one for one in before if one != task_id] == [one for one in self.scheduler.waiting if one != task_id]
 
     @rule(seconds=st.floats(0, 60))
@@ -465,7 +492,64 @@ class TestInductionPolicy:
         assert Scheduler(induction_policy(800.0, 700.0, 2, turns), names(2)).next(800.0) is None
 
 
+class TestSeveralBases:
+    def test_the_early_ones_have_a_quarter_of_the_time_left(self) -> None:
+        assert early_stop(100.0, 500.0) == 100.0 + EARLY_SHARE * 400.0 == 200.0
+        assert early_stop(600.0, 500.0) == 600.0
+
+    def test_a_gain_is_doubt_removed_per_token(self) -> None:
+        assert expected_gain(0.5, 100) > expected_gain(0.5, 200) > expected_gain(0.2, 200) > expected_gain(0.0, 1) == 0
+        assert expected_gain(1.0, 0) == 1.0
+
+    def test_what_promises_most_comes_first_and_news_change_the_order(self) -> None:
+        scheduler = Scheduler(Policy(1000.0, 1), names(4))
+        for task_id, gain in zip(names(4), (0.1, 0.5, 0.0, 0.5), strict=True):
+            scheduler.promise(task_id, gain)
+        assert scheduler.waiting == ["task01", "task03", "task00", "task02"]
+        assert scheduler.next(0.0) == Grant("task01", 250.0, 0)
+        scheduler.promise("task02", 0.6)
+        scheduler.promise("task01", 0.9)
+        assert scheduler.waiting == ["task02", "task03", "task00"]
+
+    def test_further_passes_go_by_doubt(self) -> None:
+        doubts = {"task00": 0.2, "task01": 0.9, "task02": 0.5}
+        scheduler = Scheduler(Policy(1000.0, 1, passes=2), list(doubts))
+        for task_id in doubts:
+            scheduler.next(0.0)
+            scheduler.finished(task_id, doubts[task_id])
+        assert scheduler.next(0.0) == Grant("task01", 1000.0 / 3, 1)
+        scheduler.promise("task00", 9.0)
+        assert scheduler.waiting == ["task02", "task00"]
+
+    def test_a_task_that_another_base_works_on_is_passed_over(self) -> None:
+        scheduler = Scheduler(Policy(100.0, 2), names(2))
+        grant = scheduler.next(0.0, {"task00"})
+        assert grant is not None
+        assert grant.task_id == "task01"
+        assert scheduler.next(0.0, {"task00"}) is None
+        assert not scheduler.handed_out(0.0)
+        assert scheduler.next(1.0) is not None
+        assert scheduler.handed_out(1.0)
+        assert not scheduler.exhausted(1.0)
+
+    def test_a_few_visits_that_get_somewhere(self) -> None:
+        scheduler = Scheduler(Policy(100.0, 1, least=30.0), names(10))
+        made = simulate(scheduler, lambda grant, share: share)
+        assert [(grant.task_id, grant.ends - now) for now, grant in made] == [
+            ("task00", 30.0),
+            ("task01", 30.0),
+            ("task02", 30.0),
+            ("task03", 10.0),
+        ]
+
+
 class TestDrop:
+    def test_a_task_that_may_wait_is_gone(self) -> None:
+        scheduler = Scheduler(Policy(100.0, 1), names(2))
+        scheduler.learned("task01", 0.0, settled=True)
+        scheduler.drop("task01")
+        assert (scheduler.waiting, scheduler.deferred, scheduler.settled) == (["task00"], [], set())
+
     def test_a_task_that_waits_is_gone(self) -> None:
         scheduler = Scheduler(Policy(100.0, 1), names(3))
         scheduler.drop("task01")

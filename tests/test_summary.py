@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from solver.records import INDUCTION_EVENT, SEARCH_EVENT, TASK_EVENT, Outcome, T
 from solver.run_state import Run
 from solver.summary import Summary, Verdict, judge, summarise
 from solver.task import Query
+from tests.fake_worker import PROFILE
 from tests.hand_made import OTHER, RIGHT, SOLUTIONS, TASKS, WRONG, Clock, begun, search, solve, write
 from tests.summaries import summary_of, table
 
@@ -37,9 +39,6 @@ class TestJudge:
             journal.append("run", **run.settings.to_json(TASKS))
             for task_id, program, model in (("task00", RIGHT, RIGHT), ("task01", RIGHT, WRONG)):
                 journal.append(SEARCH_EVENT, **search(run, task_id, program).to_json())
-                if task_id in run.scheduler.deferred:
-                    run.scheduler.deferred.remove(task_id)
-                    run.scheduler.waiting.insert(0, task_id)
                 journal.append(TASK_EVENT, **solve(run, task_id, model).to_json())
             journal.append(TASK_EVENT, **solve(run, "task02", WRONG, RIGHT).to_json())
             journal.append(SEARCH_EVENT, **search(run, "task02").to_json())
@@ -88,9 +87,31 @@ class TestJudge:
         assert verdict.branches[Branch.MODEL_ONLY] == Hits(1, 0, 1)
         assert verdict.branches[Branch.NEITHER] == Hits(0, 0, 0)
 
+    def test_each_base_alone(self, tmp_path: Path, clock: Clock) -> None:
+        run = begun(tmp_path, clock, profiles=(PROFILE, replace(PROFILE, name="large")))
+        with Journal(run.settings.journal) as journal:
+            journal.append("run", **run.settings.to_json(TASKS))
+            for task_id, early, late in (("task00", RIGHT, RIGHT), ("task01", RIGHT, WRONG), ("task02", WRONG, RIGHT)):
+                journal.append(TASK_EVENT, **solve(run, task_id, early).to_json())
+                journal.append(TASK_EVENT, **solve(run, task_id, late, base=1).to_json())
+        summary = summarise(run)
+        verdict = judge(SOLUTIONS, run, summary)
+        assert verdict.alone == {}
+        assert [scores.mean_fraction for scores in verdict.bases] == [0.5, 0.5]
+        assert verdict.scores.mean_fraction == verdict.found.mean_fraction == 0.75
+        shown = table(summary, verdict)
+        assert shown["fake alone"] == "50.00 % mean, 50.00 % of outputs, 50.00 % of tasks"
+        assert shown["large alone"] == "50.00 % mean, 33.33 % of outputs, 50.00 % of tasks"
+        assert shown["fused"].startswith("75.00 % mean")
+        assert len(summary.last()) == 3
+        assert {record.base for record in summary.last().values()} == {1}
+        assert {record.base for record in summary.last(0).values()} == {0}
+        assert {one.base for one in summary.candidates()} == {0, 1}
+
     def test_one_channel_is_not_compared_with_itself(self, run: Run) -> None:
         solve(run, "task00", RIGHT)
-        assert judge(SOLUTIONS, run, summary_of(*run.records.values())).alone == {}
+        verdict = judge(SOLUTIONS, run, summary_of(*run.bases[0].records.values()))
+        assert (verdict.alone, verdict.bases) == ({}, ())
 
 
 class TestSummary:

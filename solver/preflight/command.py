@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,7 +38,7 @@ STYLES = {Status.OK: "green", Status.NOTE: "yellow", Status.FAULT: "bold red", S
 class Flight:
     """What is to be checked: the options, resolved.
 
-    base: "" for the one that is attached; planned: bytes for a worker, None for an estimate; workers: None for one
+    bases: none for the one that is attached; planned: bytes for a worker, None for an estimate; workers: None for one
     per GPU, or per core for a small base.
     """
 
@@ -46,7 +46,7 @@ class Flight:
     output: Path
     budget: float
     dry_run: float
-    base: str
+    bases: tuple[str, ...]
     machine: Machine | None
     planned: int | None
     workers: int | None
@@ -65,7 +65,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, default=Path("submission.json"))
     parser.add_argument("--time-budget", default=COMPETITION_BUDGET, help=f"of the run (default {COMPETITION_BUDGET})")
     parser.add_argument("--dry-run-budget", default=VISIBLE_BUDGET, help="of the dry run, for the quota's estimate")
-    parser.add_argument("--base", default="", help="native, or a folder (default: as submission.py would choose)")
+    parser.add_argument(
+        "--base",
+        action="append",
+        default=[],
+        help="as for submission.py, which may have several (default: as it would choose)",
+    )
     parser.add_argument("--machine", choices=sorted(MACHINES), help="Kaggle's name of the accelerator to be found")
     parser.add_argument("--planned-gib", type=float, help="memory of one worker (default: estimated from the base)")
     parser.add_argument("--workers", type=int, help="as for submission.py")
@@ -85,7 +90,7 @@ def preflight_command(options: argparse.Namespace) -> int:
         output=options.output,
         budget=parse_duration(options.time_budget),
         dry_run=parse_duration(options.dry_run_budget, "--dry-run-budget"),
-        base=options.base,
+        bases=tuple(options.base),
         machine=MACHINES[options.machine] if options.machine else None,
         planned=None if options.planned_gib is None else int(options.planned_gib * GIB),
         workers=options.workers,
@@ -106,8 +111,12 @@ def fly(flight: Flight, probe: Probe, visible: int) -> Iterator[Check]:
         found.append(Check("libraries and GPUs", Status.FAULT, probe.error, "restart the notebook's session"))
     if probe.versions:
         found += check_libraries(probe.versions, probe.errors, attached_wheels([flight.root]))
-    base, profile = check_base(flight.base or attached_base(flight.root))
-    found += [*base, *check_attached(flight.root, bool(flight.base))]
+    profiles: dict[str, Profile | None] = {}
+    for name in flight.bases or (attached_base(flight.root),):
+        base, profiles[name] = check_base(name)
+        found += base
+    profile = _most_demanding(flight, probe, profiles.values())
+    found += check_attached(flight.root, bool(flight.bases))
     found += _check_room(flight, probe, profile, visible)
     challenges, tasks = check_challenges(flight.challenges, flight.root)
     found.append(challenges)
@@ -116,7 +125,8 @@ def fly(flight: Flight, probe: Probe, visible: int) -> Iterator[Check]:
     found.append(check_output(flight.output))
     found.append(check_quota(flight.machine, flight.budget, flight.dry_run))
     yield from found
-    yield _smoke_model(flight, profile, found)
+    for name, one in profiles.items():
+        yield _smoke_model(flight, name if flight.bases else None, one, found)
     yield _smoke_search(flight, found)
 
 
@@ -125,6 +135,12 @@ def count_workers(flight: Flight, profile: Profile | None, gpus: int) -> int:
     if flight.workers or gpus:
         return flight.workers or gpus
     return len(os.sched_getaffinity(0)) if profile is None or profile.small else 1
+
+
+def _most_demanding(flight: Flight, probe: Probe, profiles: Iterable[Profile | None]) -> Profile | None:
+    """Of several bases, which have the devices one after the other, the one that needs the most memory."""
+    usable = [profile for profile in profiles if profile is not None]
+    return max(usable, key=lambda profile: _need(flight, probe, profile).full, default=None)
 
 
 def _check_room(flight: Flight, probe: Probe, profile: Profile | None, visible: int) -> list[Check]:
@@ -150,13 +166,14 @@ def _need(flight: Flight, probe: Probe, profile: Profile | None) -> Need:
     return worker_need(shape, profile, flight.quantize == "nf4", gpu, 2 if gpu else probe.cpu_width)
 
 
-def _smoke_model(flight: Flight, profile: Profile | None, before: list[Check]) -> Check:
+def _smoke_model(flight: Flight, base: str | None, profile: Profile | None, before: list[Check]) -> Check:
+    """base: as it was named, None where it was not."""
     if not flight.smoke:
         return Check(MODEL, Status.SKIPPED, "left out by --no-smoke")
     if profile is None or any(check.name.startswith(("librar", "cuda")) for check in faults(before)):
         return Check(MODEL, Status.SKIPPED, "the faults above would end it")
     words = ("--workers", str(flight.workers)) if flight.workers else ()
-    return smoke_model(flight.base or str(profile.folder), flight.quantize, profile.small, words)
+    return smoke_model(base or str(profile.folder), flight.quantize, profile.small, words)
 
 
 def _smoke_search(flight: Flight, before: list[Check]) -> Check:
