@@ -210,6 +210,13 @@ def _add_train_base(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="change a setting of the training, such as tokens=40e6, width=256, geometric=false",
     )
+    parser.add_argument(
+        "--weight",
+        action="append",
+        default=[],
+        metavar="FAMILY=W",
+        help="draw a family of tasks more or less often than others, such as synthetic=0.5; 0 leaves it out",
+    )
 
 
 def _add_make_tasks(parser: argparse.ArgumentParser) -> None:

@@ -36,7 +36,7 @@ from tests.oracle import FORMAT, PROFILE, NoModel, oracle, oracle_answers, rotat
 OFF = Manner(stop=StopEarly.OFF)
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ruled=ruled_tasks(), seed=st.integers(0, 10**6), permute_black=st.booleans(), geometric=st.booleans())
 def test_an_equivariant_oracle_gives_the_same_answer_through_every_view(
     monkeypatch: pytest.MonkeyPatch, ruled: tuple[Task, Transform], seed: int, permute_black: bool, geometric: bool
@@ -357,7 +357,7 @@ class TestStoppingEarly:
         assert solved.saved_views == 7
         assert solved.views + solved.saved_views == solved.planned_views
 
-    @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(data=st.data(), vote=st.sampled_from(["flat", "hierarchical"]), closed=st.booleans())
     def test_the_attempts_are_those_of_the_full_vote(
         self, monkeypatch: pytest.MonkeyPatch, data: st.DataObject, vote: str, closed: bool

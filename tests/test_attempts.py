@@ -47,7 +47,7 @@ class TestRender:
         with pytest.raises(ValueError, match=r"1 queries .*task_id='b', index=1"):
             render_submission(TASKS, {query: ANSWERS[query] for query in (Query("a", 0), Query("b", 0))})
 
-    @settings(deadline=None, max_examples=30)
+    @settings(max_examples=30)
     @given(data=st.data(), tasks=task_sets())
     def test_any_subset_of_results_gives_a_full_valid_submission(self, data: st.DataObject, tasks: list[Task]) -> None:
         vote = data.draw(st.sampled_from([flat_vote, hierarchical_vote]))
@@ -68,7 +68,7 @@ class TestFile:
         assert read_submission(path) == ANSWERS
         assert check_submission(json.loads(path.read_text()), TASKS, "s") == []
 
-    @settings(deadline=None, max_examples=50)
+    @settings(max_examples=50)
     @given(answers=st.lists(attempts(), max_size=4))
     def test_round_trip_of_any_answers(self, tmp_path_factory: pytest.TempPathFactory, answers: list[Attempts]) -> None:
         path = tmp_path_factory.getbasetemp() / "any.json"

@@ -46,7 +46,7 @@ TRANSFORMS = st.builds(Transform, DIHEDRALS, COLOUR_MAPS)
 
 
 @pytest.mark.parametrize("dihedral", list(Dihedral))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(grid=GRIDS)
 def test_dihedrals_are_what_their_names_say(dihedral: Dihedral, grid: Grid) -> None:
     assert Transform(dihedral).apply(grid) == Grid.from_array(REFERENCE[dihedral](grid.array()))
@@ -58,7 +58,7 @@ def test_there_are_eight_distinct_dihedrals() -> None:
     assert len({Transform(dihedral).apply(grid) for dihedral in Dihedral}) == 8
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(TRANSFORMS, GRIDS)
 def test_the_inverse_undoes_on_both_sides(transform: Transform, grid: Grid) -> None:
     assert transform.inverse().apply(transform.apply(grid)) == grid
@@ -67,7 +67,7 @@ def test_the_inverse_undoes_on_both_sides(transform: Transform, grid: Grid) -> N
     assert transform.after(transform.inverse()) == Transform()
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(TRANSFORMS, TRANSFORMS, GRIDS)
 def test_composition_is_application_in_order(second: Transform, first: Transform, grid: Grid) -> None:
     assert second.after(first).apply(grid) == second.apply(first.apply(grid))
@@ -80,7 +80,7 @@ def test_dihedral_composition_associates_and_has_one_identity() -> None:
     assert all(a.after(Dihedral.IDENTITY) is a is Dihedral.IDENTITY.after(a) for a in Dihedral)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(TRANSFORMS, TRANSFORMS, TRANSFORMS)
 def test_composition_associates(a: Transform, b: Transform, c: Transform) -> None:
     assert a.after(b).after(c) == a.after(b.after(c))
@@ -92,7 +92,7 @@ def test_colour_maps_that_are_no_bijection_are_refused(colours: tuple[int, ...])
         Transform(colours=colours)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(), st.booleans())
 def test_random_colours_permute_black_only_where_asked(seed: int, permute_black: bool) -> None:
     colours = random_colours(random.Random(seed), permute_black)
@@ -107,7 +107,7 @@ def test_every_colour_moves_somewhere_else_at_times() -> None:
     assert all({colours[old] for colours in drawn} == set(range(COLOURS)) for old in range(COLOURS))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(), st.integers(0, 12))
 def test_random_orders_are_permutations(seed: int, count: int) -> None:
     assert sorted(random_order(random.Random(seed), count)) == list(range(count))
@@ -138,7 +138,7 @@ def recolouring_tasks(draw: st.DrawFn) -> Task:
     return Task("recolour", tuple(Pair(grid, recolour(grid, rule)) for grid in inputs), (draw(GRIDS),))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(recolouring_tasks(), TRANSFORMS, st.randoms())
 def test_an_equivariant_oracle_answers_alike_through_every_view(
     task: Task, transform: Transform, rng: random.Random
@@ -149,7 +149,7 @@ def test_an_equivariant_oracle_answers_alike_through_every_view(
     assert view.restore(oracle(view.episode(task, query))) == oracle(plain.episode(task, query))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(recolouring_tasks(), TRANSFORMS, st.randoms())
 def test_a_view_shows_the_chosen_demonstrations_in_order(task: Task, transform: Transform, rng: random.Random) -> None:
     order = random_order(rng, len(task.train))[: rng.randint(0, len(task.train))]

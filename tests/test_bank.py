@@ -86,7 +86,7 @@ def test_encoding_equals_the_format_under_every_dihedral(dihedral: Dihedral, geo
             assert_row_equals(batch, row, encoded)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**6), permute_black=st.booleans(), geometric=st.booleans())
 def test_drawn_recipes_encode_as_the_format_does(seed: int, permute_black: bool, geometric: bool) -> None:
     sources = [random_source(seed, "first"), random_source(seed + 1, "second", max_side=MAX_SIDE)]
@@ -110,7 +110,7 @@ def test_a_batch_is_its_sequences_side_by_side() -> None:
         assert torch.equal(together.loss_mask[row, : recipe.length], alone.loss_mask[0])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**6), max_pairs=st.integers(2, 6), max_length=st.integers(200, 600))
 def test_draws_keep_to_one_task_and_to_their_limits(seed: int, max_pairs: int, max_length: int) -> None:
     bank = Bank([random_source(3)], CPU)

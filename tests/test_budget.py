@@ -57,7 +57,7 @@ def test_durations_are_written(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.integers(1, 10**6))
 def test_what_is_written_reads_back_to_the_shown_precision(seconds: int) -> None:
     precision = 60 if seconds >= 3600 else 1

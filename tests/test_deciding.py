@@ -112,7 +112,7 @@ views_to_come = st.lists(st.sampled_from(TURNS), min_size=1, max_size=2)
 
 
 class TestExact:
-    @settings(deadline=None, max_examples=150)
+    @settings(max_examples=150)
     @given(model=model_said(), programs=program_said, views=views_to_come)
     def test_the_flat_vote_is_decided_if_and_only_if_nothing_can_change_the_attempts(
         self, model: list[Candidate], programs: list[Candidate], views: list[Dihedral]
@@ -121,7 +121,7 @@ class TestExact:
         # Without any answer of the model one will come, or not: nobody needs this case.
         assert decided(case, coming(views)) == (bool(model) and truth(case, views))
 
-    @settings(deadline=None, max_examples=150)
+    @settings(max_examples=150)
     @given(model=model_said(), programs=program_said, views=views_to_come)
     def test_the_hierarchical_vote_is_never_decided_wrongly_and_exactly_in_small_groups(
         self, model: list[Candidate], programs: list[Candidate], views: list[Dihedral]
@@ -147,7 +147,7 @@ class TestExact:
             else:
                 assert not says or truth(case, views)
 
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(model=model_said(), programs=program_said, later=program_said, views=views_to_come)
     def test_while_programs_may_still_be_found_no_program_can_change_it_either(
         self, model: list[Candidate], programs: list[Candidate], later: list[Candidate], views: list[Dihedral]
@@ -157,7 +157,7 @@ class TestExact:
             if decided(case, coming(views)):
                 assert truth(replace(case, candidates=[*model, *later]), views)
 
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(model=model_said(6), programs=program_said, views=st.lists(st.sampled_from(TURNS), min_size=1, max_size=1))
     def test_views_of_several_samples(
         self, model: list[Candidate], programs: list[Candidate], views: list[Dihedral]
@@ -172,7 +172,7 @@ class TestExact:
             elif says:
                 assert truth(case, views, each)
 
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(model=model_said(6), programs=program_said, views=st.lists(st.sampled_from(TURNS), min_size=1, max_size=1))
     def test_views_that_search(self, model: list[Candidate], programs: list[Candidate], views: list[Dihedral]) -> None:
         """A view names any set of grids, each of them once."""
@@ -244,7 +244,7 @@ def test_how_often_the_hierarchical_vote_in_large_groups_is_decided_without_bein
 
 
 class TestRace:
-    @settings(deadline=None, max_examples=80)
+    @settings(max_examples=80)
     @given(data=st.data(), model=model_said().filter(bool), vote=st.sampled_from(VOTES))
     def test_with_some_views_spared_for_the_leader(
         self, data: st.DataObject, model: list[Candidate], vote: Vote
@@ -363,7 +363,7 @@ class TestNextViews:
         assert next_views(StopEarly.EXACT, unanimous, self.views(8), 8) == 8
         assert next_views(StopEarly.LIKELY, unanimous, self.views(8), 8) == 0
 
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(
         model=model_said().filter(bool),
         programs=program_said,
@@ -386,7 +386,7 @@ class TestNextViews:
         expected = next((number for number in range(count) if enough(number)), count)
         assert next_views(how, case, views, len(model)) == expected
 
-    @settings(deadline=None, max_examples=50)
+    @settings(max_examples=50)
     @given(model=model_said(), programs=program_said, count=st.integers(1, 3), vote=st.sampled_from(VOTES))
     def test_stopping_early_never_changes_the_attempts(
         self, model: list[Candidate], programs: list[Candidate], count: int, vote: Vote

@@ -42,7 +42,7 @@ def test_tokens_in_other_places_are_other_tokens() -> None:
     assert common_prefix([encoded([1, 2, 3], [0, 1, 2]), encoded([1, 2, 3], [0, 1, 9])]) == 2
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     pairs=st.lists(st.builds(Pair, grids(4), grids(4)), min_size=1, max_size=3),
     queries=st.lists(grids(4), min_size=1, max_size=3),
@@ -59,7 +59,7 @@ def test_test_inputs_share_all_demonstrations(pairs: list[Pair], queries: list[G
         assert len({tuple(prompt.ids[: shared + 1]) for prompt in prompts}) > 1
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     shapes=st.lists(st.tuples(st.integers(1, 8), st.integers(1, 3)), min_size=1, max_size=8),
     limit=st.integers(1, 50),

@@ -56,7 +56,7 @@ def assert_same(found: Found, model: NextToken, threshold: float, limit: int) ->
 SOMETHING = st.none() | st.lists(st.integers(-2, FORMAT.vocabulary + 3), max_size=20)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     data=st.data(),
     seeds=st.lists(st.integers(0, 10**6), min_size=1, max_size=4),

@@ -51,7 +51,7 @@ def long_answer(least: int = 20) -> tuple[int, Generated]:
 SOMETHING = st.lists(st.integers(-2, FORMAT.vocabulary + 3), max_size=LIMIT + 10)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(data=st.data(), seeds=st.lists(st.integers(0, 10**6), min_size=1, max_size=5), limit=st.integers(1, LIMIT))
 def test_any_draft_gives_the_greedy_answer(data: st.DataObject, seeds: list[int], limit: int) -> None:
     expected = [greedy(seed, limit) for seed in seeds]

@@ -89,7 +89,7 @@ def test_the_prompt_and_the_adapter_matter(base: Base, bases: dict[tuple[int, bo
     assert len({answer.logprob for answer in found}) == len(found)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10**6), sides=st.lists(st.integers(1, 5), min_size=1, max_size=4), limit=st.integers(1, 12))
 def test_any_batch_equals_the_plain_loop(
     bases: dict[tuple[int, bool], Base], seed: int, sides: list[int], limit: int

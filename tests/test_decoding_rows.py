@@ -104,7 +104,7 @@ def test_views_of_several_test_inputs_answer_as_plain_forwards(
     assert_all_as_the_reference(bases[kind, geometric], prompts, chosen, LIMIT)
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(data=st.data(), seed=st.integers(0, 10**6), limit=st.integers(1, 10), kind=st.sampled_from(ARCHITECTURES))
 def test_any_rows_of_any_views_answer_as_plain_forwards(
     bases: dict[tuple[str, bool], Base], data: st.DataObject, seed: int, limit: int, kind: str

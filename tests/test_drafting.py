@@ -87,7 +87,7 @@ class TestWhich:
         assert draft(COPY, QUERY, other, flat_vote) == COPY.test_inputs[0]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(found=ballots(Query("t", 0)), task=tasks(task_id="t"))
 def test_there_is_a_draft_or_none_whatever_is_known(found: list[Candidate], task: Task) -> None:
     guess = draft(task, Query("t", 0), found, hierarchical_vote)

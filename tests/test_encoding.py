@@ -28,7 +28,7 @@ def through_json(value: Any) -> Any:
     return json.loads(json.dumps(value))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(grid=grids())
 def test_grid(grid: Grid) -> None:
     assert grid_from_json(through_json(grid_to_json(grid))) == grid
@@ -38,19 +38,19 @@ def test_grid_is_compact() -> None:
     assert grid_to_json(Grid(((0, 1, 2), (3, 4, 0)))) == ["012", "340"]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(transform=transforms())
 def test_transform(transform: Transform) -> None:
     assert transform_from_json(through_json(transform_to_json(transform))) == transform
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(view=views())
 def test_view(view: View) -> None:
     assert view_from_json(through_json(view_to_json(view))) == view
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(candidate=candidates(Query("t", 2)))
 def test_candidate(candidate: Candidate) -> None:
     assert candidate_from_json("t", through_json(candidate_to_json(candidate))) == candidate

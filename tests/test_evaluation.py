@@ -50,7 +50,7 @@ class TestScore:
         with pytest.raises(ValueError, match="no solutions"):
             score({}, {})
 
-    @settings(deadline=None, max_examples=80)
+    @settings(max_examples=80)
     @given(data=st.data())
     def test_bounds_and_agreement(self, data: st.DataObject) -> None:
         solutions = data.draw(

@@ -217,7 +217,7 @@ PIECES = st.sampled_from(
 ANSWERS = st.text() | st.lists(PIECES | st.text(max_size=5), max_size=20).map("".join)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(ANSWERS | st.lists(st.characters(), max_size=50).map("".join))
 @example("```python\ndef transform(g): return '\ud800'\n```")
 @example("```python\n# \ud800\ndef transform(g): return g\n```")
@@ -233,7 +233,7 @@ def test_total(answer: str) -> None:
         assert found in (Fate.NO_CODE, Fate.SYNTAX, Fate.NO_FUNCTION)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(before=st.text(st.characters(exclude_characters="`")), after=st.text(st.characters(exclude_characters="`")))
 def test_a_program_is_found_in_any_prose(before: str, after: str) -> None:
     assert text(f"{before}\n{block(PROGRAM)}{after}") == PROGRAM

@@ -186,7 +186,7 @@ def model_ballots(max_size: int = 8) -> st.SearchStrategy[list[Candidate]]:
 
 @pytest.mark.parametrize("vote", VOTES)
 class TestProperties:
-    @settings(deadline=None, max_examples=150)
+    @settings(max_examples=150)
     @given(model=model_ballots(), ranked=some_programs, task=tasks(task_id="t"))
     def test_branch_and_attempts_follow_the_rule(
         self, vote: Vote, model: list[Candidate], ranked: list[Candidate], task: Task
@@ -212,21 +212,21 @@ class TestProperties:
         if len(believed(ranked)) == 1:
             assert one.doubt == 0
 
-    @settings(deadline=None, max_examples=80)
+    @settings(max_examples=80)
     @given(data=st.data())
     def test_the_order_of_the_models_candidates_does_not_matter(self, vote: Vote, data: st.DataObject) -> None:
         model, ranked = data.draw(model_ballots()), data.draw(some_programs)
         mixed = data.draw(st.permutations(model))
         assert fuse(ONE, [*model, *ranked], vote) == fuse(ONE, [*ranked, *mixed], vote)
 
-    @settings(deadline=None, max_examples=80)
+    @settings(max_examples=80)
     @given(model=model_ballots(), task=tasks(task_id="t"))
     def test_without_programs_it_is_the_vote(self, vote: Vote, model: list[Candidate], task: Task) -> None:
         for query, one in zip(task.queries(), fuse(task, model, vote), strict=True):
             own = [candidate for candidate in model if candidate.query == query]
             assert one.attempts == choose(vote(own), task, query, [candidate.grid for candidate in own])
 
-    @settings(deadline=None, max_examples=80)
+    @settings(max_examples=80)
     @given(data=st.data(), task=tasks(task_id="t"))
     def test_any_subset_of_results_gives_a_full_valid_submission(
         self, vote: Vote, data: st.DataObject, task: Task
@@ -241,7 +241,7 @@ class TestProperties:
             assert len(attempts) == 2
             assert len(attempts & distinct) == min(2, len(distinct))
 
-    @settings(deadline=None, max_examples=80)
+    @settings(max_examples=80)
     @given(model=model_ballots(), ranked=some_programs)
     def test_a_unique_program_is_always_an_attempt(
         self, vote: Vote, model: list[Candidate], ranked: list[Candidate]
@@ -328,7 +328,7 @@ class TestTwoKindsOfPrograms:
         one = fused(*candidates)
         assert (one.branch, one.attempts) == (branch, Attempts(first, second))
 
-    @settings(deadline=None, max_examples=150)
+    @settings(max_examples=150)
     @given(data=st.data())
     def test_how_the_channels_are_mixed_does_not_matter(self, data: st.DataObject) -> None:
         model, searched = data.draw(model_ballots()), data.draw(some_programs)
@@ -341,7 +341,7 @@ class TestTwoKindsOfPrograms:
         assert unique(ONE, mixed[::-1]) == unique(ONE, mixed)
         assert settled(ONE, mixed[::-1]) == settled(ONE, mixed)
 
-    @settings(deadline=None, max_examples=150)
+    @settings(max_examples=150)
     @given(data=st.data())
     def test_what_is_unique_is_the_first_attempt(self, data: st.DataObject) -> None:
         some = [

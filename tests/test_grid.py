@@ -23,7 +23,7 @@ JSON = st.recursive(
 ALMOST = st.lists(st.lists(st.integers(-1, COLOURS), max_size=2), max_size=2)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(GRIDS)
 def test_round_trips_are_exact(grid: Grid) -> None:
     assert Grid.from_json(grid.to_json()) == grid
@@ -31,7 +31,7 @@ def test_round_trips_are_exact(grid: Grid) -> None:
     assert hash(Grid.from_json(grid.to_json())) == hash(grid)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(GRIDS)
 def test_properties_agree_with_the_array(grid: Grid) -> None:
     array = grid.array()
@@ -39,7 +39,7 @@ def test_properties_agree_with_the_array(grid: Grid) -> None:
     assert grid.palette() == set(np.unique(array).tolist())
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(JSON | ALMOST)
 def test_reading_any_json_gives_a_valid_grid_or_an_input_error(value: Any) -> None:
     message = "spot: "

@@ -18,7 +18,7 @@ from tests.oracle import FORMAT, PROFILE
 from tests.strategies import tasks
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(task=tasks(), seed=st.integers(0, 10**6), orders=st.integers(1, 3), permute_black=st.booleans())
 def test_views_are_rounds_of_all_eight_symmetries_and_begin_with_the_task_itself(
     task: Task, seed: int, orders: int, permute_black: bool
@@ -43,7 +43,7 @@ def test_views_shuffle_demonstrations_and_move_black_where_allowed() -> None:
     assert any(view.transform.colours[BLACK] != BLACK for view in views)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(task=tasks(max_side=8))
 def test_answer_limits_hold_every_output_in_every_view(task: Task) -> None:
     for query in task.test_inputs:
@@ -69,7 +69,7 @@ def test_answer_limits_grow_with_the_query_and_end_at_the_largest_grid(factor: i
     assert answer_limits(task, random_grid(rng, 30, 30), PROFILE)[1] == 30 * 31
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(task=tasks(max_side=8), context=st.integers(100, 600))
 def test_every_view_shows_what_fits_and_says_what_does_not(task: Task, context: int) -> None:
     profile = replace(PROFILE, context=context, orders=1)

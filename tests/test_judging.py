@@ -294,7 +294,7 @@ CROWDS = st.lists(PROGRAMS, max_size=12, unique_by=lambda one: (one.program, one
 INDEX = st.integers(0, 1)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(CROWDS, st.randoms(use_true_random=False))
 def test_the_order_of_programs_never_matters(crowd: list[Judged], rng: random.Random) -> None:
     shuffled = rng.sample(crowd, len(crowd))
@@ -304,7 +304,7 @@ def test_the_order_of_programs_never_matters(crowd: list[Judged], rng: random.Ra
     assert agreeing(TASK, shuffled) == agreeing(TASK, crowd)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(CROWDS, INDEX, st.integers(0, 11), st.integers(1, 5))
 def test_more_support_never_demotes_an_answer(crowd: list[Judged], index: int, which: int, more: int) -> None:
     assume(which < len(crowd))
@@ -319,7 +319,7 @@ def test_more_support_never_demotes_an_answer(crowd: list[Judged], index: int, w
     assert others[0][: len(others[1])] == others[1][: len(others[0])]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(CROWDS, INDEX, PROGRAMS)
 def test_one_more_program_never_demotes_its_answer(crowd: list[Judged], index: int, newcomer: Judged) -> None:
     grid = newcomer.verdict.answers[index]
@@ -328,7 +328,7 @@ def test_one_more_program_never_demotes_its_answer(crowd: list[Judged], index: i
         assert after.index(grid) <= before.index(grid)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(CROWDS, INDEX)
 def test_answers_are_distinct_and_what_is_wrong_comes_after_what_is_perfect(crowd: list[Judged], index: int) -> None:
     answers = ranking(crowd, index)
@@ -345,7 +345,7 @@ def test_answers_are_distinct_and_what_is_wrong_comes_after_what_is_perfect(crow
         assert answer.speaker.verdict.perfect == answer.perfect
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(CROWDS, INDEX)
 def test_a_test_inputs_answers_follow_from_what_programs_say_to_it(crowd: list[Judged], index: int) -> None:
     """Forgetting all answers to the other test input changes nothing but the verdicts that are shown."""
@@ -358,7 +358,7 @@ def test_a_test_inputs_answers_follow_from_what_programs_say_to_it(crowd: list[J
     assert [replace(answer, speaker=forget(answer.speaker)) for answer in whole] == list(part)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(executions(), executions())
 def test_verdicts_are_symmetric_and_hold_only_what_both_runs_said(one: Execution, two: Execution) -> None:
     verdict = judge(TASK, one, two)
@@ -371,7 +371,7 @@ def test_verdicts_are_symmetric_and_hold_only_what_both_runs_said(one: Execution
         assert one.grids[:3] == two.grids[:3] == RIGHT
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(CROWDS)
 def test_fusion_calls_unique_what_is_unique_here(crowd: list[Judged]) -> None:
     assert fused_unique(TASK, candidates(TASK, crowd)) == unique(TASK, crowd)

@@ -90,7 +90,7 @@ def events() -> st.SearchStrategy[list[object]]:
     return st.lists(st.one_of(partial, finished, death, programs), max_size=8)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(happened=events())
 def test_after_every_event_the_submission_is_whole_and_holds_what_all_channels_have(happened: list[object]) -> None:
     with TemporaryDirectory() as name, ledger_in(Path(name)) as ledger:

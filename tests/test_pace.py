@@ -70,7 +70,7 @@ def test_searching_comes_on_top() -> None:
     assert dfs > 3 * greedy
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(task=tasks(), views=st.integers(1, 32), decode=st.sampled_from(Decode))
 def test_more_of_anything_never_takes_less(task: object, views: int, decode: Decode) -> None:
     pace = Pace()

@@ -105,7 +105,7 @@ class TestText:
         assert "Example 2\nInput:\nBlack Green\nRed Yellow\nBlue Gray\n\nOutput:\nPink Orange\n\n\nHere" in text
         assert "Input:\nBlue Red Black\n\nWrite" in text
 
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(tasks())
     def test_the_grids_can_be_read_back(self, task: Task) -> None:
         episode = Episode(task.train, task.test_inputs[0])
@@ -143,7 +143,7 @@ class TestFrames:
         assert execution.grids[0] == Grid(((3, 4, 5), (0, 1, 2)))
         assert execution.grids[2:] == (Grid(((1,), (0,), (2,))), Grid(((3, 3),)))
 
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(tasks(), transforms(), st.randoms(use_true_random=False))
     def test_a_program_gets_what_its_prompt_shows(self, task: Task, transform: Transform, rng: random.Random) -> None:
         """Whatever the order of the demonstrations, and even if only some are shown."""
@@ -155,7 +155,7 @@ class TestFrames:
         assert np.array_equal(handed[-1], episode.query.array())
         assert len(handed) == len(task.train) + len(task.test_inputs)
 
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(tasks(), transforms())
     def test_answers_come_back_to_the_tasks_own_frame(self, task: Task, transform: Transform) -> None:
         """A program that changes nothing answers with the inputs, and all but the grids stays."""
@@ -163,7 +163,7 @@ class TestFrames:
         own = tuple(pair.input for pair in task.train) + task.test_inputs
         assert frames.restore(same, transform) == Execution(Fate.TIME, own, "7", 0.5)
 
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(grids(), transforms())
     def test_an_equivariant_oracle_answers_alike_in_every_view(self, grid: Grid, transform: Transform) -> None:
         """Half a turn commutes with every view: one program for all of them."""

@@ -86,7 +86,7 @@ def test_every_token_has_its_own_name_and_number() -> None:
 
 
 @every_format
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(grid=LARGE)
 def test_parsing_reads_back_what_was_written(fmt: NativeFormat, grid: Grid) -> None:
     ids = fmt.answer_ids(grid)
@@ -95,7 +95,7 @@ def test_parsing_reads_back_what_was_written(fmt: NativeFormat, grid: Grid) -> N
     assert fmt.parse([*ids.tolist(), 3, OUTPUT, PAD]) == grid
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.lists(st.integers(-3, 20) | st.sampled_from([1, ROW, END]), max_size=40))
 def test_parsing_is_total(ids: list[int]) -> None:
     grid = NativeFormat().parse(ids)
@@ -124,7 +124,7 @@ def test_what_is_no_grid_parses_to_none(ids: list[int]) -> None:
 
 
 @every_format
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(episode=EPISODES, first_supervised=st.integers(0, 5))
 def test_lengths_are_predicted_and_targets_are_exactly_the_outputs(
     fmt: NativeFormat, episode: Episode, first_supervised: int
@@ -139,7 +139,7 @@ def test_lengths_are_predicted_and_targets_are_exactly_the_outputs(
 
 
 @every_format
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(episode=ANSWERED)
 def test_a_prompt_is_the_episode_up_to_its_answer(fmt: NativeFormat, episode: Episode) -> None:
     assert episode.answer is not None
@@ -150,7 +150,7 @@ def test_a_prompt_is_the_episode_up_to_its_answer(fmt: NativeFormat, episode: Ep
 
 
 @every_format
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(episodes=st.lists(ANSWERED, min_size=1, max_size=3))
 def test_decoding_follows_true_answers_to_the_positions_of_encoding(fmt: NativeFormat, episodes: list[Episode]) -> None:
     prompts = [fmt.encode(Episode(episode.demonstrations, episode.query)) for episode in episodes]
@@ -199,7 +199,7 @@ LASTS = st.integers(0, 40).map(lambda grid: 1024 * grid)
 
 
 @every_format
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(ids=legal_answers(), last=LASTS, data=st.data())
 def test_whole_answers_are_as_legal_and_where_they_are_step_by_step(
     fmt: NativeFormat, ids: list[int], last: int, data: st.DataObject
@@ -213,7 +213,7 @@ def test_whole_answers_are_as_legal_and_where_they_are_step_by_step(
     assert fmt.positions_along(last, array, start).tolist() == positions[start:]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(ids=legal_answers(), more=st.lists(st.integers(-3, 20) | st.sampled_from([ROW, END]), max_size=20))
 def test_nothing_may_follow_what_is_not_legal(ids: list[int], more: list[int]) -> None:
     fmt = NativeFormat()
@@ -228,7 +228,7 @@ def test_nothing_may_follow_what_is_not_legal(ids: list[int], more: list[int]) -
             break
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(answers=st.lists(legal_answers(), min_size=1, max_size=4), data=st.data())
 def test_rows_of_a_decoding_may_be_left_out_and_reordered(answers: list[list[int]], data: st.DataObject) -> None:
     fmt = NativeFormat()
@@ -265,7 +265,7 @@ def walk(fmt: NativeFormat, scores: Scores, noise: np.random.Generator | None, b
     return written
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**32 - 1), end=st.floats(-8, 2), row=st.floats(-8, 2))
 def test_every_legal_walk_ends_in_a_valid_grid(seed: int, end: float, row: float) -> None:
     scores = np.zeros(len(NATIVE_TOKENS))
@@ -290,7 +290,7 @@ def test_the_shortest_walk_is_the_smallest_grid() -> None:
     assert NativeFormat().parse(walk(NativeFormat(), scores, None)[0]) == Grid(((0,),))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(episode=EPISODES, limit=st.integers(0, 250), answer_room=st.integers(0, 60))
 def test_fitting_drops_as_few_leading_demonstrations_as_it_must(episode: Episode, limit: int, answer_room: int) -> None:
     fmt = NativeFormat()

@@ -54,7 +54,7 @@ def records(draw: st.DrawFn, task_id: str = "t") -> TaskRecord:
 
 
 class TestTaskRecord:
-    @settings(deadline=None, max_examples=50)
+    @settings(max_examples=50)
     @given(record=records())
     def test_comes_back_from_a_journal(self, tmp_path_factory: pytest.TempPathFactory, record: TaskRecord) -> None:
         path = tmp_path_factory.getbasetemp() / "journal.jsonl"
@@ -109,7 +109,7 @@ def searches(draw: st.DrawFn, task_id: str = "t") -> SearchRecord:
 
 
 class TestSearchRecord:
-    @settings(deadline=None, max_examples=50)
+    @settings(max_examples=50)
     @given(search=searches(), record=records())
     def test_comes_back_from_a_journal_beside_a_task_record(
         self, tmp_path_factory: pytest.TempPathFactory, search: SearchRecord, record: TaskRecord
@@ -165,7 +165,7 @@ def inductions(draw: st.DrawFn, task_id: str = "t") -> InductionRecord:
 
 
 class TestInductionRecord:
-    @settings(deadline=None, max_examples=50)
+    @settings(max_examples=50)
     @given(induction=inductions(), search=searches(), record=records())
     def test_comes_back_from_a_journal_beside_the_others(
         self,

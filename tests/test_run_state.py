@@ -67,7 +67,7 @@ def fresh(folder: Path, tasks: tuple[Task, ...], **changes: Any) -> Run:
 
 
 class TestSettings:
-    @settings(deadline=None, max_examples=100)
+    @settings(max_examples=100)
     @given(budget=st.floats(0.1, 1e6))
     def test_work_stops_before_the_budget_ends(self, budget: float) -> None:
         made = make_settings(Path("nowhere"), budget=budget)

@@ -195,7 +195,7 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(deadline=None, max_examples=150, stateful_step_count=40)
+TestLife.settings = settings(max_examples=150, stateful_step_count=40)
 
 
 def simulate(
@@ -220,7 +220,7 @@ def simulate(
 
 
 class TestShares:
-    @settings(deadline=None, max_examples=150)
+    @settings(max_examples=150)
     @given(
         workers=st.integers(1, 5),
         tasks=st.integers(1, 12),
@@ -272,7 +272,7 @@ class TestShares:
 
 
 class TestPasses:
-    @settings(deadline=None, max_examples=100)
+    @settings(max_examples=100)
     @given(
         doubts=st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=1, max_size=8),
         passes=st.integers(1, 4),
@@ -439,7 +439,7 @@ class TestSearchPolicy:
         many = Scheduler(search_policy(100.0, 700.0, 2, turns=True), names(60))
         assert many.next(100.0) == Grant("task00", 105.0, 0)
 
-    @settings(deadline=None, max_examples=100)
+    @settings(max_examples=100)
     @given(seconds=st.floats(1, 50000), workers=st.integers(1, 8), tasks=st.integers(1, 30))
     def test_in_turns_it_never_takes_more_than_its_share(self, seconds: float, workers: int, tasks: int) -> None:
         scheduler = Scheduler(search_policy(0.0, seconds, workers, turns=True), names(tasks))
@@ -464,7 +464,7 @@ class TestInductionPolicy:
         assert scheduler.policy == Policy(100.0 + 1000.0 * INDUCTION_SHARE, 2)
         assert scheduler.next(100.0) == Grant("task00", 100.0 + 200.0 * INDUCTION_SHARE, 0)
 
-    @settings(deadline=None, max_examples=100)
+    @settings(max_examples=100)
     @given(
         seconds=st.floats(1, 50000),
         workers=st.integers(1, 8),
@@ -480,7 +480,7 @@ class TestInductionPolicy:
         assert sorted(grant.task_id for _, grant in made) == names(tasks), "every task once"
         assert scheduler.next(seconds * INDUCTION_SHARE) is None
 
-    @settings(deadline=None, max_examples=100)
+    @settings(max_examples=100)
     @given(seconds=st.floats(1, 50000))
     def test_alone_it_ends_a_little_before_the_end(self, seconds: float) -> None:
         policy = induction_policy(0.0, seconds, 3, turns=False)

@@ -196,7 +196,7 @@ def test_the_best_supported_are_scored_first() -> None:
     assert set(most_supported(said, 9)) == set(GRIDS)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(height=st.integers(1, 30), width=st.integers(1, 30))
 def test_per_token_divides_by_what_the_grid_takes_on_average(height: int, width: int) -> None:
     shown = readings(NoModel(), TASK, PROFILE, (8,))[0].shown

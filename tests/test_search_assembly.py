@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from solver.search.cover import find_covers, popcount
@@ -135,7 +135,6 @@ def test_frames_are_cut_from_a_row() -> None:
 
 
 # The first call compiles, however long that takes.
-@settings(deadline=None)
 @given(st.integers(0, 2**64 - 1))
 def test_popcount(word: int) -> None:
     assert popcount(np.uint64(word)) == word.bit_count()
@@ -158,7 +157,6 @@ def test_a_target_that_no_pieces_make_has_no_cover() -> None:
     assert find_covers(pieces, grid("00").ravel()) == []
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_every_cover_reproduces_the_demonstrations(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from solver.search import generate
@@ -16,7 +16,7 @@ from solver.search.judge import Goal
 from solver.search.primitive import COLOUR_ARGS, Type
 from solver.search.value import Kind, Value, image_value
 
-PACE = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PACE = settings(max_examples=15)
 
 
 def never() -> bool:

@@ -173,7 +173,7 @@ def test_results_are_valid(primitive: Primitive) -> None:
     """For any input and argument: a valid result or none, the same twice, and the input as it was."""
     many = primitive.type in (Type.SPLIT, Type.SELECT)
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=25, suppress_health_check=list(HealthCheck), database=None)
     @given(INPUTS[primitive.type])
     def holds(values: tuple[Any, ...]) -> None:
         before = tuple(value.copy() if isinstance(value, np.ndarray) else value for value in values)

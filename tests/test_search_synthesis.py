@@ -67,7 +67,7 @@ def test_what_shows_a_rule(inputs: list[str], outputs: list[str], good: bool) ->
     assert acceptable(*images) == good
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1))
 def test_drawn_inputs_are_distinct_grids(seed: int) -> None:
     grids = draw_inputs(random.Random(seed))

@@ -256,7 +256,7 @@ class TestFrames:
 
 
 class TestViews:
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(transforms(), st.permutations([0, 1]).map(tuple))
     def test_an_equivariant_oracle_is_right_in_every_view(self, transform: Transform, order: tuple[int, ...]) -> None:
         solving = solved(oracle(transform), view=View(transform, order))
@@ -292,7 +292,7 @@ FEED = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(FEED, max_size=12), st.randoms(use_true_random=False), st.booleans())
 def test_order_and_batches_never_matter(
     feed: list[tuple[str, Dihedral, tuple[int, ...]]], rng: random.Random, hurried: bool

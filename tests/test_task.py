@@ -154,7 +154,7 @@ def ids(tasks: tuple[Task, ...]) -> list[str]:
     return [task.id for task in tasks]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(count=st.integers(1, 120), limit=st.integers(1, 130), rng=st.randoms())
 def test_a_limit_spreads_over_the_sorted_ids(count: int, limit: int, rng: Any) -> None:
     tasks = numbered(count)

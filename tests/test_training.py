@@ -127,7 +127,7 @@ def test_a_resumed_fit_goes_on_in_the_schedule() -> None:
     assert optimizer.rates == [[schedule(step, 10)] for step in (7, 8, 9)]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(steps=st.integers(1, 300), warmup=st.floats(0, 0.9))
 def test_the_cosine_rises_once_falls_once_and_never_leaves_its_range(steps: int, warmup: float) -> None:
     factors = [warmup_cosine(warmup)(step, steps) for step in range(steps)]
@@ -137,7 +137,7 @@ def test_the_cosine_rises_once_falls_once_and_never_leaves_its_range(steps: int,
     assert factors[peak:] == sorted(factors[peak:], reverse=True)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(steps=st.integers(1, 300), warmup=st.integers(1, 50), decay=st.floats(0.01, 1))
 def test_the_trapezoid_stays_in_its_range(steps: int, warmup: int, decay: float) -> None:
     factors = [warmup_stable_decay(warmup, decay)(step, steps) for step in range(steps)]
@@ -279,7 +279,7 @@ def test_a_plan_below_what_is_done_ends_at_once() -> None:
     assert (report.stop, report.executed, report.planned) == (Stop.PLANNED, 1, 1)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 1000), cuts=st.sets(st.integers(1, 7), max_size=4))
 def test_micro_batches_give_the_gradient_of_the_whole_batch(seed: int, cuts: set[int]) -> None:
     whole = random_batch(seed, rows=8)

@@ -115,7 +115,7 @@ def test_few_examples_leave_two_out() -> None:
     assert 20 < sum(len(order) == 4 for _, _, order in seen) < 80
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(count=st.integers(2, 8), seed=st.integers(0, 10**6))
 def test_an_order_names_each_demonstration_at_most_once_and_leaves_out_at_most_one(count: int, seed: int) -> None:
     order = orders(count, seeded(seed))
@@ -155,7 +155,7 @@ def test_one_demonstration_gives_no_example_and_training_says_so(base: Base) -> 
     assert torch.equal(logits(base.lm, collate([random_prompt(0, 3)], PAD, CPU)), before)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(task=tasks(max_side=3), seed=st.integers(0, 10**6), limit=st.integers(1, 30))
 def test_examples_of_any_task_are_distinct_capped_reproducible_and_blind_to_test_inputs(
     task: Task, seed: int, limit: int
@@ -242,7 +242,7 @@ def test_collating_pads_on_the_right_with_no_target() -> None:
         assert not batch.loss_mask[number, length:].any()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(sides=st.lists(st.integers(1, 6), min_size=1, max_size=12), tokens=st.integers(1, 600))
 def test_micro_batches_hold_every_sequence_once_within_the_limit(sides: list[int], tokens: int) -> None:
     rows = [random_prompt(seed, side, answered=True) for seed, side in enumerate(sides)]

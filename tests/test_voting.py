@@ -161,13 +161,13 @@ class TestProperties:
         with pytest.raises(ValueError, match="more than one query"):
             vote([*by(IDENTITY, A), stranger])
 
-    @settings(deadline=None, max_examples=80)
+    @settings(max_examples=80)
     @given(data=st.data())
     def test_ignores_the_order_of_its_input(self, vote: Vote, data: st.DataObject) -> None:
         found = data.draw(ballots(QUERY))
         assert vote(data.draw(st.permutations(found))) == vote(found)
 
-    @settings(deadline=None, max_examples=80)
+    @settings(max_examples=80)
     @given(found=ballots(QUERY))
     def test_ranks_every_grid_once(self, vote: Vote, found: list[Candidate]) -> None:
         ranking = vote(found)
@@ -175,7 +175,7 @@ class TestProperties:
         assert len(set(ranking)) == len(ranking)
         assert set(ranking[: len(predicted)]) == predicted
 
-    @settings(deadline=None, max_examples=80)
+    @settings(max_examples=80)
     @given(data=st.data())
     def test_more_support_never_demotes(self, vote: Vote, data: st.DataObject) -> None:
         found = data.draw(ballots(QUERY, min_size=1))
@@ -201,7 +201,7 @@ class TestMajority:
         assert majority_grids(tied, {}, {grid("2"): 1})[0] == grid("2")
         assert majority_grids(tied, {grid("1"): 1}, {grid("2"): 9})[0] == grid("1")
 
-    @settings(deadline=None, max_examples=80)
+    @settings(max_examples=80)
     @given(found=st.lists(grids(max_side=3, colours=2), min_size=1, max_size=8))
     def test_every_row_and_column_was_predicted(self, found: list[Grid]) -> None:
         rows, columns = majority_grids(Counter(found))
@@ -243,7 +243,7 @@ class TestChoose:
         with pytest.raises(ValueError, match="other"):
             choose((A,), self.task, Query("other", 0))
 
-    @settings(deadline=None, max_examples=80)
+    @settings(max_examples=80)
     @given(data=st.data(), task=tasks(task_id="t"))
     def test_attempts_differ_and_are_the_ranking_s_while_it_lasts(self, data: st.DataObject, task: Task) -> None:
         ranking = flat_vote(data.draw(ballots(QUERY, max_size=3)))
@@ -254,7 +254,7 @@ class TestChoose:
 
 
 class TestFallback:
-    @settings(deadline=None, max_examples=80)
+    @settings(max_examples=80)
     @given(task=tasks())
     def test_always_two_different_grids(self, task: Task) -> None:
         for query in task.queries():
@@ -290,7 +290,7 @@ class TestFallback:
         task = task_of(*((grid(one), grid(other)) for one, other in demonstrations), test=grid(test))
         assert predicted_shape(task, 0) == shape
 
-    @settings(deadline=None, max_examples=80)
+    @settings(max_examples=80)
     @given(task=tasks())
     def test_a_predicted_shape_is_a_valid_one_and_comes_first(self, task: Task) -> None:
         shape = predicted_shape(task, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import fields
 from typing import Any
 
@@ -33,18 +34,33 @@ def parse_settings(assignments: list[str]) -> BaseConfig:
     return BaseConfig(**values)
 
 
+def parse_weights(assignments: list[str]) -> dict[str, float]:
+    """Weights of families from NAME=WEIGHT texts; raises `InputError` naming the one that is wrong."""
+    weights = {}
+    for text in assignments:
+        name, _, value = text.partition("=")
+        try:
+            weights[name] = float(value)
+        except ValueError:
+            raise InputError(f"--weight {text}: write NAME=NUMBER") from None
+        if not 0 <= weights[name] < math.inf:
+            raise InputError(f"--weight {text}: must be a number from 0 on")
+    return weights
+
+
 def train_command(options: argparse.Namespace) -> int:
-    config = parse_settings(options.set)
+    config, weights = parse_settings(options.set), parse_weights(options.weight)
     quiet_libraries()
     if options.threads:
         torch.set_num_threads(options.threads)
     limit = options.time_limit
     deadline = Deadline.after(parse_duration(limit, "--time-limit")) if limit else Deadline.never()
+    sources = training_sources(options.re_arc, options.extra, options.synthetic, weights)
     train_base(
         config,
         options.run_dir,
         options.out,
-        training_sources(options.re_arc, options.extra, options.synthetic),
+        sources,
         choose_device(options.device),
         deadline,
         options.resume,

