@@ -15,10 +15,14 @@ from pathlib import Path
 from rich.console import Console
 
 from solver import comparison, evaluation, standings, tune
+from solver.ablation import command as ablation
+from solver.ablation import findings
 from solver.attempts import check_submission, read_submission
+from solver.grid import InputError
 from solver.journal import read_journal
 from solver.options import complain
 from solver.preflight import command as preflight
+from solver.profiles import find_base
 from solver.records import finished_searches
 from solver.task import SPLITS, read_challenges, read_json, read_split, select
 
@@ -169,6 +173,37 @@ def _compare(options: argparse.Namespace) -> int:
     return 1 if options.dtype == "float32" and any(row["differ"] for row in found["speeds"]) else 0
 
 
+def _add_ablate(parser: argparse.ArgumentParser) -> None:
+    _add_task_source(parser)
+    ablation.add_options(parser)
+
+
+def _ablate(options: argparse.Namespace) -> int:
+    every = read_split(options.split) if options.split else read_challenges(options.challenges)
+    levels = ablation.read_levels(options.tasks)
+    if levels and options.task_ids:
+        raise InputError("--tasks: cannot be combined with --task-ids")
+    tasks = select(every, levels or filter(None, options.task_ids.split(",")), options.limit)
+    if not options.split and not options.solutions:
+        raise InputError("--solutions: is needed to say what was solved, but where the tasks are a --split")
+    profile = find_base(options.base)
+    entries, shared = ablation.ablate(options, profile, tasks, _say)
+    # Only now that all is measured.
+    whole = evaluation.read_solutions(options.solutions) if options.solutions else _solutions(options)
+    truth = evaluation.restrict(whole, [task.id for task in tasks])
+    found = findings.findings(entries, shared, {task.id: task for task in tasks}, levels, truth)
+    if options.json:
+        print(json.dumps({"tasks": len(tasks), "rows": found, "shared": shared}))
+    elif not found:
+        print("no task is done under every row yet; the same command goes on")
+    else:
+        console = Console(width=max(Console().width, 140))
+        console.print(findings.table(found, any(levels.values())))
+    if options.plot and found:
+        findings.plot(found, options.plot, f"{profile.name}: what each part of test-time training gives")
+    return 0
+
+
 def _add_rewriting(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("base", help="what --base takes: a public base's name, a folder, or NAME=FOLDER")
     parser.add_argument("out", type=Path, help="a folder that does not exist yet")
@@ -248,4 +283,5 @@ COMMANDS = (
     Command("bench", "seconds and memory of a public model's shape, with random weights", _add_bench, _bench),
     Command("tune", "what a finished run would have scored with fewer seconds", _add_tune, _tune),
     Command("compare-decoding", "every way to decode and to choose, on the same adapters", _add_compare, _compare),
+    Command("ablate", "which part of test-time training gives what, as in the paper", _add_ablate, _ablate),
 )

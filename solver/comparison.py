@@ -13,7 +13,7 @@ from pathlib import Path
 from solver.attempts import Candidate
 from solver.encoding import Json
 from solver.grid import InputError
-from solver.journal import Journal, read_journal
+from solver.journal import Journal, read_journal, read_resumed
 from solver.profiles import Profile, find_base
 from solver.records import finished_inductions, finished_searches
 from solver.task import Task
@@ -83,7 +83,7 @@ def compare(
         "programs": options.programs is not None,
         **asdict(terms),
     }
-    done = _done(path, settings)
+    done = {one["task_id"]: one for one in read_resumed(path, "comparison", settings, CONTEST_EVENT)}
     left = [task for task in tasks if task.id not in done]
     with Journal(path) as journal:
         if left:
@@ -114,18 +114,3 @@ def programs(run_dir: Path | None) -> dict[str, tuple[Candidate, ...]]:
 def _add(found: dict[str, tuple[Candidate, ...]], more: Iterable[tuple[str, tuple[Candidate, ...]]]) -> None:
     for task_id, candidates in more:
         found[task_id] = (*found.get(task_id, ()), *candidates)
-
-
-def _done(path: Path, settings: Json) -> dict[str, Json]:
-    """The entries of earlier comparisons in the journal; raises `InputError` if they were made on other terms."""
-    if not path.exists():
-        return {}
-    done = {}
-    for event in read_journal(path):
-        if event["event"] == "comparison":
-            for key, value in settings.items():
-                if event.get(key) != value:
-                    raise InputError(f"{path}: cannot go on: {key} was {event.get(key)!r}, now it is {value!r}")
-        elif event["event"] == CONTEST_EVENT:
-            done[event["task_id"]] = event
-    return done

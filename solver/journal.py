@@ -10,7 +10,7 @@ import errno
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -49,6 +49,24 @@ def read_journal(path: Path) -> list[Json]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
     return _parse(path, data)[0]
+
+
+def read_resumed(path: Path, opening: str, settings: Mapping[str, Any], event: str) -> list[Json]:
+    """The `event`s of a journal whose every `opening` event has these settings; none if there is no journal yet.
+
+    Raises `InputError` naming the setting in which an earlier opening differs.
+    """
+    if not path.exists():
+        return []
+    found = []
+    for one in read_journal(path):
+        if one["event"] == opening:
+            for key, value in settings.items():
+                if one.get(key) != value:
+                    raise InputError(f"{path}: cannot go on: {key} was {one.get(key)!r}, now it is {value!r}")
+        elif one["event"] == event:
+            found.append(one)
+    return found
 
 
 class Journal:

@@ -31,6 +31,9 @@ class TttSettings:
     first_supervised: number of the first demonstration whose output is a target;
     converged_loss: stops when the mean loss (nats per target token) of `patience` steps is below it;
     embedding_lr: peak for the embeddings and the head where these are trained, None for the same.
+
+    Only to measure what each gives (Akyürek et al. 2024, section 4): in_context: whether the other demonstrations are
+    shown with the one left out; transforms: whether examples are rotated, flipped and recoloured.
     """
 
     lr: float
@@ -45,6 +48,8 @@ class TttSettings:
     converged_loss: float = 0.001
     patience: int = 8
     embedding_lr: float | None = None
+    in_context: bool = True
+    transforms: bool = True
 
 
 class Decode(Enum):

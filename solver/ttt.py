@@ -23,6 +23,8 @@ from solver.prompt import Encoded, Format, fit_context
 from solver.task import Task
 from solver.training import Batch, FitReport, Stop, fit, is_out_of_memory, warmup_cosine
 
+DIHEDRALS = tuple(Dihedral)
+
 PROBE_STEPS = 3
 """Steps timed before the number of steps is first planned; the first is slower, so one is never enough."""
 
@@ -80,22 +82,30 @@ def examples(task: Task, profile: Profile, rng: random.Random, limit: int) -> li
 
     Empty when the task has a single demonstration or nothing fits.
     """
-    count = len(task.train)
-    if count < 2:
+    if len(task.train) < 2:
         return []
     found: dict[bytes, Encoded] = {}
-    dihedrals = list(Dihedral)
     # Few-demonstration tasks with few colours have few distinct examples: stop after enough repeated draws.
     for number in range(4 * limit):
         if len(found) == limit:
             break
-        transform = Transform(dihedrals[number % len(dihedrals)], random_colours(rng, profile.permute_black))
-        episode = leave_one_out(task, View(transform, orders(count, rng)))
-        fitting = fit_context(profile.format, episode, profile.context)
-        if fitting is not None:
-            encoded = profile.format.encode(fitting, profile.ttt.first_supervised)
+        encoded = example(task, profile, rng, DIHEDRALS[number % len(DIHEDRALS)])
+        if encoded is not None:
             found.setdefault(encoded.ids.tobytes(), encoded)
     return list(found.values())
+
+
+def example(task: Task, profile: Profile, rng: random.Random, dihedral: Dihedral) -> Encoded | None:
+    """One leave-one-out task in random colours and order, or None where it does not fit the context."""
+    settings, fmt = profile.ttt, profile.format
+    transform = Transform(dihedral, random_colours(rng, profile.permute_black)) if settings.transforms else Transform()
+    view = View(transform, orders(len(task.train), rng))
+    if settings.in_context:
+        fitting = fit_context(fmt, leave_one_out(task, view), profile.context)
+    else:
+        alone = leave_one_out(task, View(transform, view.order[-1:]))
+        fitting = alone if fmt.length(alone) <= profile.context else None
+    return None if fitting is None else fmt.encode(fitting, settings.first_supervised)
 
 
 def collate(encoded: Sequence[Encoded], pad_id: int, device: torch.device) -> Batch:
@@ -257,7 +267,7 @@ def _attempt(
         report.loss_before = _measure(base, measured, rung, report.events)
     per_epoch = -(-len(first) // settings.batch)
     planner = StepPlanner(settings.epochs * per_epoch if plan.steps is None else plan.steps, plan)
-    optimizer = _adamw(base, settings)
+    optimizer = adamw(base, settings)
     fitted = fit(
         base.loss_sum,
         _steps(base, task, profile, rng, first, rung),
@@ -279,7 +289,7 @@ def _attempt(
     return fitted
 
 
-def _adamw(base: Base, settings: TttSettings) -> torch.optim.Optimizer:
+def adamw(base: Base, settings: TttSettings) -> torch.optim.Optimizer:
     """A group for the layers, and one for embeddings and head where these are trained."""
     slow = settings.lr if settings.embedding_lr is None else settings.embedding_lr
     groups: dict[float, list[torch.nn.Parameter]] = {}

@@ -320,12 +320,12 @@ class TestWithoutPackages:
             find_base("llama-8b")
 
     def test_embeddings_and_head_learn_more_slowly_where_a_recipe_says_so(self, tmp_path: Path) -> None:
-        from solver.ttt import _adamw
+        from solver.ttt import adamw
 
         profile = small(find_base(str(byte_base(tmp_path / "base", tied=True))))
         base = load_base(profile, CPU, Quantize.NONE, torch.float32)
-        groups = {group["lr"]: len(group["params"]) for group in _adamw(base, profile.ttt).param_groups}
+        groups = {group["lr"]: len(group["params"]) for group in adamw(base, profile.ttt).param_groups}
         assert groups == {1e-4: 2 * 7 * 2, 1e-5: 2 * 2}
         linear = replace(profile, lora=LoraSettings(4, 4), ttt=replace(profile.ttt, embedding_lr=None))
         base = load_base(linear, CPU, Quantize.NONE, torch.float32)
-        assert [group["lr"] for group in _adamw(base, linear.ttt).param_groups] == [1e-4]
+        assert [group["lr"] for group in adamw(base, linear.ttt).param_groups] == [1e-4]
