@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,22 @@ import torch
 
 from solver.base.bank import Bank, Recipe, Source, rounds
 from solver.base.optimizer import MasterWeights
+from solver.base.probe import ttt_score
 from solver.base.sources import development_tasks
+from solver.base.utilisation import flops, peak
 from solver.budget import Deadline, format_duration
 from solver.grid import InputError
 from solver.model import forward_hidden, library_versions, loss_sum, new_native, read_weights, save_base
 from solver.prompt import END, NATIVE_TOKENS
 from solver.task import read_split
-from solver.training import Batch, fit, warmup_stable_decay
+from solver.training import Batch, FitReport, fit, warmup_stable_decay
 
 CURRICULUM = ((0.0, 384), (0.08, 512), (0.2, 768), (0.4, 1024), (0.65, 1536))
 """(progress, longest sequence in tokens): short sequences first, they carry more outputs per second."""
+
+
+SHOW_EVERY = 30.0
+"""Seconds between two live lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +149,141 @@ def teacher_forced(lm: Any, bank: Bank, geometric: bool, longest: int = 1536) ->
     return {"loss": loss / cells, "accuracy": correct / cells, "exact": exact / outputs, "outputs": outputs}
 
 
+@dataclass(slots=True, eq=False)
+class Training:
+    """A training under way: what is trained and on what, and the live line, the log and the checkpoints about it.
+
+    peak: FLOP/s that the machine can do at best; work: FLOP since the live line was last shown.
+    """
+
+    config: BaseConfig
+    run: Path
+    lm: Any
+    optimizer: MasterWeights
+    bank: Bank
+    device: torch.device
+    save_every: float
+    measure_every: float
+    progress: Progress = field(default_factory=Progress)
+    peak: float = 0.0
+    work: float = 0.0
+    recent: list[float] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+    before: Progress = field(default_factory=Progress)
+    shown: float = 0.0
+    measured: float = 0.0
+    saved: float = 0.0
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.run / "checkpoint.pt"
+
+    def load(self) -> None:
+        """Goes on from the checkpoint, if there is one."""
+        if self.checkpoint.exists():
+            state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.progress = Progress(**state["progress"])
+            # Counted in tokens, so that a training may go on with another batch size.
+            self.progress.step = round(self.progress.tokens / self.config.step_tokens)
+
+    def save(self) -> None:
+        part = self.checkpoint.with_suffix(".part")
+        state = {"progress": asdict(self.progress), "config": asdict(self.config)}
+        torch.save({"optimizer": self.optimizer.state_dict(), **state}, part)
+        part.replace(self.checkpoint)
+
+    def note(self, **what: float) -> None:
+        """Adds a line to the log."""
+        progress = self.progress
+        entry = {"step": progress.step, "seconds": round(progress.seconds), "tokens": progress.tokens, **what}
+        progress.log.append(entry)
+        with (self.run / "log.jsonl").open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def fit(self, deadline: Deadline) -> FitReport:
+        """Trains until the planned tokens or the deadline."""
+        self.peak = peak(self.device)
+        print(f"the machine's bf16 matrix product: {self.peak / 1e9:,.0f} GFLOP/s", flush=True)
+        self.began = self.shown = self.measured = self.saved = time.monotonic()
+        self.before = replace(self.progress)
+        return fit(
+            lambda batch: loss_sum(self.lm, batch),
+            self._counted(),
+            self.optimizer,
+            warmup_stable_decay(self.config.warmup_steps, self.config.decay),
+            steps=self.config.steps(),
+            first_step=self.progress.step,
+            deadline=deadline,
+            on_step=self._on_step,
+        )
+
+    def _counted(self) -> Iterator[list[Batch]]:
+        for batches in _data(self.bank, self.config, self.progress):
+            self.work += sum(flops(self.lm, batch) for batch in batches)
+            yield batches
+
+    def _on_step(self, step: int, loss: float) -> None:
+        now = time.monotonic()
+        self.progress.step, self.progress.seconds = step, self.before.seconds + now - self.began
+        self.progress.tokens += self.config.step_tokens
+        self.recent.append(loss)
+        if now - self.shown >= SHOW_EVERY:
+            self._show(now)
+        if now - self.measured >= self.measure_every:
+            self.measure()
+            # What measuring takes is not training's.
+            self.measured = self.shown = time.monotonic()
+            self.work, self.recent = 0.0, []
+        if now - self.saved >= self.save_every:
+            self.saved = now
+            self.save()
+
+    def _show(self, now: float) -> None:
+        """The live line: loss, speed, share of the machine that is used, time left."""
+        config, progress = self.config, self.progress
+        mean = sum(self.recent) / len(self.recent)
+        used = self.work / (now - self.shown) / self.peak
+        speed = (progress.tokens - self.before.tokens) / (progress.seconds - self.before.seconds)
+        left = format_duration((config.tokens - progress.tokens) / speed)
+        self.note(loss=round(mean, 4), longest=progress.longest, utilisation=round(used, 3))
+        place = f"step {progress.step}/{config.steps()} length {progress.longest}"
+        print(f"{place} loss {mean:.4f}, {speed:,.0f} tokens/s, {used:.0%} of the machine, {left} left", flush=True)
+        self.shown, self.work, self.recent = now, 0.0, []
+
+    def measure(self) -> None:
+        """Loss and accuracy on tasks that are not trained on, and what test-time training makes of a few of them."""
+        scores = {
+            name: teacher_forced(self.lm, held_out, self.config.geometric)
+            for name, held_out in measured_banks(self.device).items()
+        }
+        scores["ttt"] = ttt_score(self.lm, self.config.geometric, development_tasks(), self.device)
+        for name, score in scores.items():
+            self.note(**{f"{name}_{key}": round(value, 4) for key, value in score.items()})
+            print(f"  {name}: " + ", ".join(f"{key} {value:.4g}" for key, value in score.items()), flush=True)
+
+    def publish(self, out: Path, init: Path | None) -> None:
+        """Writes the base as it is now, and how it came about."""
+        save_base(self.lm, out, NATIVE_TOKENS, "geometric" if self.config.geometric else "sequential")
+        families = zip(self.bank.names, self.bank.tasks, self.bank.weights, strict=True)
+        facts = {
+            "config": asdict(self.config),
+            "init": None if init is None else init.name,
+            "sources (tasks, pairs, weight)": {
+                name: [len(tasks), sum(map(len, tasks)), weight] for name, tasks, weight in families
+            },
+            "steps": self.progress.step,
+            "tokens": self.progress.tokens,
+            "seconds": round(self.progress.seconds),
+            "device": str(self.device),
+            "threads": torch.get_num_threads(),
+            "peak GFLOP/s": round(self.peak / 1e9),
+            "versions": library_versions(),
+        }
+        (out / "training.json").write_text(json.dumps(facts, indent=2) + "\n")
+        (out / "training_log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in self.progress.log))
+
+
 def train_base(
     config: BaseConfig,
     run: Path,
@@ -156,99 +297,23 @@ def train_base(
     measure_every: float = 1800.0,
 ) -> Progress:
     """Trains until the planned tokens or the deadline; writes checkpoints to `run`, the base as it is then to `out`."""
-    checkpoint = run / "checkpoint.pt"
-    if checkpoint.exists() and not resume:
-        raise InputError(f"{checkpoint}: exists already; add --resume to go on, or choose another --run-dir")
+    if (run / "checkpoint.pt").exists() and not resume:
+        raise InputError(f"{run / 'checkpoint.pt'}: exists already; add --resume to go on, or choose another --run-dir")
     run.mkdir(parents=True, exist_ok=True)
     lm = new_native(config.width, config.layers, config.feed_forward, len(NATIVE_TOKENS), config.seed)
     if init:
         read_weights(lm, init)
     lm = lm.to(device=device, dtype=torch.bfloat16)
+    print(f"parameters {sum(weight.numel() for weight in lm.parameters()):,}; reading data", flush=True)
     optimizer = MasterWeights(lm, config.muon_lr, config.adam_lr, config.weight_decay, config.clip)
-    progress = Progress()
-    if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
-        optimizer.load_state_dict(state["optimizer"])
-        progress = Progress(**state["progress"])
-        # Counted in tokens, so that a training may go on with another batch size.
-        progress.step = round(progress.tokens / config.step_tokens)
-    print(f"parameters {sum(p.numel() for p in lm.parameters()):,}; reading data", flush=True)
-    bank = Bank(sources, device)
-    measured = measured_banks(device)
-    for name, tasks in zip(bank.names, bank.tasks, strict=True):
+    training = Training(config, run, lm, optimizer, Bank(sources, device), device, save_every, measure_every)
+    training.load()
+    for name, tasks in zip(training.bank.names, training.bank.tasks, strict=True):
         print(f"{name}: {len(tasks)} tasks, {sum(map(len, tasks))} pairs", flush=True)
-
-    def measure() -> None:
-        for name, held_out in measured.items():
-            score = teacher_forced(lm, held_out, config.geometric)
-            note(progress.step, **{f"{name}_{key}": round(value, 4) for key, value in score.items()})
-            print(f"  {name}: " + ", ".join(f"{key} {value:.4g}" for key, value in score.items()), flush=True)
-
-    began, before = time.monotonic(), progress.seconds
-    saved = shown = measured_at = began
-    recent: list[float] = []
-
-    def save() -> None:
-        part = checkpoint.with_suffix(".part")
-        torch.save({"optimizer": optimizer.state_dict(), "progress": asdict(progress), "config": asdict(config)}, part)
-        part.replace(checkpoint)
-
-    def note(step: int, **more: float) -> None:
-        entry = {"step": step, "seconds": round(progress.seconds), "tokens": progress.tokens, **more}
-        progress.log.append(entry)
-        with (run / "log.jsonl").open("a") as file:
-            file.write(json.dumps(entry) + "\n")
-
-    def on_step(step: int, loss: float) -> None:
-        nonlocal saved, shown, measured_at
-        now = time.monotonic()
-        progress.step, progress.seconds = step, before + now - began
-        progress.tokens += config.step_tokens
-        recent.append(loss)
-        if now - shown >= 30:
-            shown = now
-            mean = sum(recent) / len(recent)
-            recent.clear()
-            speed = progress.tokens / progress.seconds
-            left = format_duration((config.tokens - progress.tokens) / speed)
-            note(step, loss=round(mean, 4), longest=progress.longest)
-            place = f"step {step}/{config.steps()} length {progress.longest}"
-            print(f"{place} loss {mean:.4f}, {speed:,.0f} tokens/s, {left} left", flush=True)
-        if now - measured_at >= measure_every:
-            measured_at = now
-            measure()
-        if now - saved >= save_every:
-            saved = now
-            save()
-
-    report = fit(
-        lambda batch: loss_sum(lm, batch),
-        _data(bank, config, progress),
-        optimizer,
-        warmup_stable_decay(config.warmup_steps, config.decay),
-        steps=config.steps(),
-        first_step=progress.step,
-        deadline=deadline,
-        on_step=on_step,
-    )
-    measure()
-    save()
-    print(f"{report.stop.value} at step {progress.step}", flush=True)
+    report = training.fit(deadline)
+    training.measure()
+    training.save()
+    print(f"{report.stop.value} at step {training.progress.step}", flush=True)
     if out:
-        save_base(lm, out, NATIVE_TOKENS, "geometric" if config.geometric else "sequential")
-        families = zip(bank.names, bank.tasks, bank.weights, strict=True)
-        counts = {name: [len(tasks), sum(map(len, tasks)), weight] for name, tasks, weight in families}
-        facts = {
-            "config": asdict(config),
-            "init": None if init is None else init.name,
-            "sources (tasks, pairs, weight)": counts,
-            "steps": progress.step,
-            "tokens": progress.tokens,
-            "seconds": round(progress.seconds),
-            "device": str(device),
-            "threads": torch.get_num_threads(),
-            "versions": library_versions(),
-        }
-        (out / "training.json").write_text(json.dumps(facts, indent=2) + "\n")
-        (out / "training_log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in progress.log))
-    return progress
+        training.publish(out, init)
+    return training.progress

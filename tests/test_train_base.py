@@ -1,0 +1,187 @@
+"""Training a base: it resumes exactly, tells what it uses of the machine, and measures what it must not train on."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from solver.base import probe, train
+from solver.base.bank import Source
+from solver.base.probe import asked, ttt_score
+from solver.base.train import BaseConfig, Progress, train_base
+from solver.base.utilisation import flops, peak
+from solver.budget import Deadline
+from solver.grid import InputError
+from solver.model import forward_hidden, loss_sum, new_native
+from solver.prompt import NATIVE_TOKENS, PAD, NativeFormat
+from solver.task import Pair
+from solver.training import Batch
+from tests.fakes import CPU, copy_task, random_grid, tiny_lm
+
+SMALL = BaseConfig(
+    width=64, layers=1, feed_forward=64, tokens=6 * 512, step_tokens=512, micro_tokens=256, max_pairs=3, warmup_steps=2
+)
+
+
+def copies(count: int, seed: int) -> tuple[tuple[Pair, ...], ...]:
+    rng = random.Random(seed)
+    grids = ([random_grid(rng, 2, 3) for _ in range(5)] for _ in range(count))
+    return tuple(tuple(Pair(grid, grid) for grid in some) for some in grids)
+
+
+SOURCES = [Source("copies", 1.0, copies(8, 0)), Source("more", 0.5, copies(3, 1))]
+
+
+@pytest.fixture(autouse=True)
+def _held_out_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small ones in place of the real splits."""
+    held_out = {str(number): pairs for number, pairs in enumerate(copies(3, 2))}
+    monkeypatch.setattr(train, "development_tasks", lambda: held_out)
+    monkeypatch.setattr(train, "read_split", lambda _: [copy_task("measured", side=2)])
+    monkeypatch.setattr(probe, "STEPS", 2)
+
+
+def run(folder: Path, config: BaseConfig = SMALL, deadline: Deadline | None = None, **options: Any) -> Progress:
+    return train_base(config, folder, None, SOURCES, CPU, deadline or Deadline.never(), **{"resume": True} | options)
+
+
+def masters(folder: Path) -> dict[str, torch.Tensor]:
+    found: dict[str, torch.Tensor] = torch.load(folder / "checkpoint.pt")["optimizer"]["master"]
+    return found
+
+
+def log(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+class Steps(Deadline):
+    """Passes after so many looks at it."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__(0.0)
+        object.__setattr__(self, "looks", iter([1.0] * looks + [0.0] * 1000))
+
+    def left(self) -> float:
+        return next(self.looks)  # type: ignore[attr-defined,no-any-return]
+
+
+def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole")
+    assert (whole.step, whole.tokens) == (6, 6 * 512)
+    part = run(tmp_path / "parts", deadline=Steps(2))
+    assert part.step == 2
+    assert run(tmp_path / "parts").step == 6
+    one, other = masters(tmp_path / "whole"), masters(tmp_path / "parts")
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_finished_run_is_not_written_over(tmp_path: Path) -> None:
+    run(tmp_path)
+    with pytest.raises(InputError, match=r"checkpoint\.pt: exists already; add --resume"):
+        run(tmp_path, resume=False)
+
+
+def test_what_is_measured_goes_to_the_log_and_the_live_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(train, "SHOW_EVERY", 0.0)
+    train_base(SMALL, tmp_path, tmp_path / "out", SOURCES, CPU, Deadline.never(), resume=False, measure_every=0.0)
+    lines = log(tmp_path)
+    assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3, 4, 5, 6]
+    assert all(line["utilisation"] > 0 for line in lines if "loss" in line)
+    # After every step and at the end.
+    for key in ("evaluation_loss", "development_accuracy", "ttt_nats_after"):
+        assert sum(key in line for line in lines) == 7
+    assert "of the machine" in capsys.readouterr().out
+    facts = json.loads((tmp_path / "out" / "training.json").read_text())
+    assert facts["sources (tasks, pairs, weight)"] == {"copies": [8, 40, 1.0], "more": [3, 15, 0.5]}
+    assert (facts["steps"], facts["peak GFLOP/s"] > 0) == (6, True)
+    assert (tmp_path / "out" / "training_log.jsonl").read_text() == (tmp_path / "log.jsonl").read_text()
+
+
+def test_measuring_leaves_the_training_as_it_is(tmp_path: Path) -> None:
+    run(tmp_path / "quiet")
+    run(tmp_path / "measured", measure_every=0.0)
+    one, other = masters(tmp_path / "quiet"), masters(tmp_path / "measured")
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+class TestUtilisation:
+    def test_the_arithmetic_is_what_pytorch_counts(self) -> None:
+        lm = new_native(64, 2, 128, len(NATIVE_TOKENS), 0)
+        length = 40
+        mask = torch.zeros(2, length, dtype=torch.bool)
+        mask[:, 30:] = True
+        ids = torch.randint(0, PAD, (2, length), generator=torch.Generator().manual_seed(0))
+        batch = Batch(ids, torch.arange(length).repeat(2, 1), mask)
+        with FlopCounterMode(display=False) as counter:
+            loss_sum(lm, batch)[0].backward()  # type: ignore[no-untyped-call]
+        attention = 4 * 2 * 64 * 2 * length**2
+        # Within its blocks the attention computes the masked half as well; PyTorch's counter does not know the products
+        # that are added in place, two of the six of a forward and a backward pass.
+        masked = 4 * 2 * 64 * length * (length - 1)
+        assert flops(lm, batch) == counter.get_total_flops() + attention - 3 * masked
+
+    def test_padding_is_not_counted(self) -> None:
+        lm = new_native(64, 2, 128, len(NATIVE_TOKENS), 0)
+        ids = torch.zeros(1, 30, dtype=torch.long)
+        batch = Batch(ids, torch.arange(30)[None], torch.ones(1, 30, dtype=torch.bool))
+        more = [torch.nn.functional.pad(part, (0, 10), value=PAD if part is ids else 0) for part in batch_parts(batch)]
+        assert flops(lm, batch) == flops(lm, Batch(*more))
+
+    def test_the_peak_is_more_than_a_tiny_product_does(self) -> None:
+        ticks = iter(range(10**6))
+        # With a clock that ticks with every look, larger products are faster.
+        assert peak(CPU, lambda: next(ticks) / 10) > 0
+        assert peak(CPU) > 1e8
+
+
+def batch_parts(batch: Batch) -> tuple[torch.Tensor, ...]:
+    return batch.ids, batch.positions, batch.loss_mask
+
+
+class TestProbe:
+    def test_training_on_the_demonstrations_makes_the_answer_likelier(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(probe, "STEPS", 40)
+        lm = tiny_lm().to(torch.bfloat16)
+        grid = random_grid(random.Random(0), 2, 2)
+        constant = {"constant": tuple(Pair(random_grid(random.Random(n), 2, 2), grid) for n in range(4))}
+        found = ttt_score(lm, True, constant, CPU)
+        assert found["tasks"] == 1
+        assert found["nats_after"] < 0.7 * found["nats_before"]
+        assert found["right_before"] == 0
+
+    def test_questions_are_short_and_have_two_demonstrations(self) -> None:
+        pairs = copies(1, 3)[0]
+        large = tuple(
+            Pair(random_grid(random.Random(n), 20, 20), random_grid(random.Random(n), 20, 20)) for n in range(4)
+        )
+        tasks = {"one": pairs[:2], "large": large} | {str(n): pairs for n in range(20)}
+        found = asked(tasks, NativeFormat(True))
+        assert [one.task.id for one in found] == [str(n) for n in range(probe.TASKS)]
+        ids = found[0].encoded.ids[found[0].encoded.loss_mask].tolist()
+        assert NativeFormat(True).parse(ids) == pairs[-1].output
+
+
+def test_weights_of_the_model_are_not_the_probes_to_change() -> None:
+    lm = new_native(64, 1, 64, len(NATIVE_TOKENS), 0).to(torch.bfloat16)
+    before = {name: weight.clone() for name, weight in lm.named_parameters()}
+    ttt_score(lm, True, {"copy": copies(1, 4)[0]}, CPU)
+    assert all(torch.equal(weight, before[name]) for name, weight in lm.named_parameters())
+    ids = torch.zeros(1, 4, dtype=torch.long)
+    assert forward_hidden(lm, ids, torch.arange(4)[None]).requires_grad
+
+
+def test_tokens_decide_where_a_training_with_another_batch_size_goes_on(tmp_path: Path) -> None:
+    run(tmp_path, deadline=Steps(2))
+    progress = run(tmp_path, config=replace(SMALL, step_tokens=1024, micro_tokens=1024))
+    assert progress.step == 3
+    assert progress.tokens == 3 * 1024
