@@ -95,6 +95,24 @@ class FitReport:
     losses: list[float] = field(default_factory=list)
 
 
+class Team:
+    """The processes that train a model together. This one is alone; see `solver.model.parallel` for others.
+
+    rank: this process's number, from 0; size: how many there are; device: where this one computes, None for a choice.
+    """
+
+    rank = 0
+    size = 1
+    device: torch.device | None = None
+
+    def total(self, number: float) -> float:
+        """The sum of every process's number."""
+        return number
+
+    def sum_gradients(self, weights: Sequence[torch.nn.Parameter]) -> None:
+        """Every process's gradients become the sum of all."""
+
+
 LossSum = Callable[[Batch], tuple[Tensor, int]]
 """Batch -> (summed loss in nats, number of target tokens)."""
 
@@ -119,27 +137,31 @@ def fit(
     clip: float | None = None,
     loss_scale: float = 1.0,
     clock: Clock = time.monotonic,
+    team: Team | None = None,
+    weights: Sequence[torch.nn.Parameter] = (),
 ) -> FitReport:
     """Runs optimiser steps `first_step .. steps - 1`; each takes one item of `batches`, a list of micro-batches.
 
     replan(executed, seconds) may lower or raise the planned steps after each step; the schedule follows.
+    team: other processes that make the same steps, each on its own part of the data of `weights`, the model's.
     clip bounds the global norm of the gradients; loss_scale keeps those of fp16 activations from vanishing.
     A step whose loss or gradient norm is not finite is not applied and ends the fit. Out of memory ends it as well:
     the caller decides what to make smaller. Other errors are raised.
     """
-    deadline = deadline or Deadline.never()
+    deadline, team = deadline or Deadline.never(), team or Team()
     report = FitReport(planned=steps)
     began = clock()
     step = first_step
     while step < report.planned:
-        if deadline.passed():
+        # One process's clock stops all of them, or some would wait for the others for ever.
+        if team.total(deadline.passed()):
             report.stop = Stop.DEADLINE
             break
         micro_batches = next(batches)
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * schedule(step, report.planned)
         try:
-            loss = _accumulate(loss_sum, micro_batches, loss_scale)
+            loss = _accumulate(loss_sum, micro_batches, loss_scale, team, weights)
             finite = math.isfinite(loss) and _unscale_and_clip(optimizer, loss_scale, clip)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
@@ -169,15 +191,22 @@ def fit(
     return report
 
 
-def _accumulate(loss_sum: LossSum, micro_batches: Sequence[Batch], loss_scale: float) -> float:
+def _accumulate(
+    loss_sum: LossSum,
+    micro_batches: Sequence[Batch],
+    loss_scale: float,
+    team: Team,
+    weights: Sequence[torch.nn.Parameter],
+) -> float:
     """Scaled gradients of the mean over all target tokens of a step; returns that mean, unscaled, in nats."""
-    targets = max(1, sum(int(batch.loss_mask[:, 1:].sum()) for batch in micro_batches))
+    targets = max(1.0, team.total(sum(int(batch.loss_mask[:, 1:].sum()) for batch in micro_batches)))
     total = 0.0
     for batch in micro_batches:
         loss, _ = loss_sum(batch)
         (loss * (loss_scale / targets)).backward()  # type: ignore[no-untyped-call]
         total += loss.item()
-    return total / targets
+    team.sum_gradients(weights)
+    return team.total(total) / targets
 
 
 def _unscale_and_clip(optimizer: Optimizer, loss_scale: float, clip: float | None) -> bool:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,42 +16,28 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from solver.base import probe, train
-from solver.base.bank import Source
 from solver.base.probe import asked, ttt_score
-from solver.base.train import BaseConfig, Progress, train_base
+from solver.base.train import Progress, train_base
 from solver.base.utilisation import flops, peak
 from solver.budget import Deadline
 from solver.grid import InputError
 from solver.model import forward_hidden, loss_sum, new_native
 from solver.prompt import NATIVE_TOKENS, PAD, NativeFormat
 from solver.task import Pair
-from solver.training import Batch
+from solver.training import Batch, Team
 from tests.fakes import CPU, copy_task, random_grid, tiny_lm
-
-SMALL = BaseConfig(
-    width=64, layers=1, feed_forward=64, tokens=6 * 512, step_tokens=512, micro_tokens=256, max_pairs=3, warmup_steps=2
-)
-
-
-def copies(count: int, seed: int) -> tuple[tuple[Pair, ...], ...]:
-    rng = random.Random(seed)
-    grids = ([random_grid(rng, 2, 3) for _ in range(5)] for _ in range(count))
-    return tuple(tuple(Pair(grid, grid) for grid in some) for some in grids)
-
-
-SOURCES = [Source("copies", 1.0, copies(8, 0)), Source("more", 0.5, copies(3, 1))]
+from tests.train_in_team import CONFIG, HELD_OUT, SOURCES, copies, plain_steps
 
 
 @pytest.fixture(autouse=True)
 def _held_out_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small ones in place of the real splits."""
-    held_out = {str(number): pairs for number, pairs in enumerate(copies(3, 2))}
-    monkeypatch.setattr(train, "development_tasks", lambda: held_out)
+    monkeypatch.setattr(train, "development_tasks", lambda: HELD_OUT)
     monkeypatch.setattr(train, "read_split", lambda _: [copy_task("measured", side=2)])
     monkeypatch.setattr(probe, "STEPS", 2)
 
 
-def run(folder: Path, config: BaseConfig = SMALL, deadline: Deadline | None = None, **options: Any) -> Progress:
+def run(folder: Path, config: Any = CONFIG, deadline: Deadline | None = None, **options: Any) -> Progress:
     return train_base(config, folder, None, SOURCES, CPU, deadline or Deadline.never(), **{"resume": True} | options)
 
 
@@ -93,7 +82,7 @@ def test_what_is_measured_goes_to_the_log_and_the_live_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(train, "SHOW_EVERY", 0.0)
-    train_base(SMALL, tmp_path, tmp_path / "out", SOURCES, CPU, Deadline.never(), resume=False, measure_every=0.0)
+    train_base(CONFIG, tmp_path, tmp_path / "out", SOURCES, CPU, Deadline.never(), resume=False, measure_every=0.0)
     lines = log(tmp_path)
     assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3, 4, 5, 6]
     assert all(line["utilisation"] > 0 for line in lines if "loss" in line)
@@ -112,6 +101,43 @@ def test_measuring_leaves_the_training_as_it_is(tmp_path: Path) -> None:
     run(tmp_path / "measured", measure_every=0.0)
     one, other = masters(tmp_path / "quiet"), masters(tmp_path / "measured")
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+class TestTeam:
+    def launch(self, folder: Path, processes: int) -> str:
+        """What they printed."""
+        here = Path(__file__).parent
+        words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+        end = subprocess.run(
+            [sys.executable, *words, str(here / "train_in_team.py"), str(folder)],
+            cwd=here.parent,
+            env={**os.environ, "PYTHONPATH": str(here.parent), "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert end.returncode == 0, end.stdout
+        return end.stdout
+
+    def test_two_processes_train_what_one_does(self, tmp_path: Path) -> None:
+        said = self.launch(tmp_path, 2)
+        # Both make all steps; one of them speaks and writes.
+        assert said.count("ended after 6 steps") == 2
+        assert said.count("processes: 2") == 1
+        assert json.loads((tmp_path / "out" / "training.json").read_text())["processes"] == 2
+        alone = plain_steps(Team())
+        for rank in (0, 1):
+            together = torch.load(tmp_path / f"plain{rank}.pt")
+            for name, weight in alone.items():
+                torch.testing.assert_close(together[name], weight)
+
+    def test_micro_batches_that_cannot_be_shared_out(self, tmp_path: Path) -> None:
+        team = Team()
+        team.size = 3
+        with pytest.raises(InputError, match="3 processes cannot share the 4 micro-batches of a step"):
+            run(tmp_path, team=team)
 
 
 class TestUtilisation:
@@ -182,6 +208,6 @@ def test_weights_of_the_model_are_not_the_probes_to_change() -> None:
 
 def test_tokens_decide_where_a_training_with_another_batch_size_goes_on(tmp_path: Path) -> None:
     run(tmp_path, deadline=Steps(2))
-    progress = run(tmp_path, config=replace(SMALL, step_tokens=1024, micro_tokens=1024))
+    progress = run(tmp_path, config=replace(CONFIG, step_tokens=1024, micro_tokens=1024))
     assert progress.step == 3
     assert progress.tokens == 3 * 1024

@@ -13,7 +13,7 @@ from solver.base.sources import training_sources
 from solver.base.train import BaseConfig, train_base
 from solver.budget import Deadline, parse_duration
 from solver.grid import InputError
-from solver.model import choose_device, quiet_libraries
+from solver.model import choose_device, find_team, quiet_libraries
 
 
 def parse_settings(assignments: list[str]) -> BaseConfig:
@@ -53,6 +53,7 @@ def train_command(options: argparse.Namespace) -> int:
     quiet_libraries()
     if options.threads:
         torch.set_num_threads(options.threads)
+    team = find_team(options.device)
     limit = options.time_limit
     deadline = Deadline.after(parse_duration(limit, "--time-limit")) if limit else Deadline.never()
     sources = training_sources(options.re_arc, options.extra, options.synthetic, weights)
@@ -61,9 +62,10 @@ def train_command(options: argparse.Namespace) -> int:
         options.run_dir,
         options.out,
         sources,
-        choose_device(options.device),
+        team.device or choose_device(options.device),
         deadline,
         options.resume,
         options.init,
+        team=team,
     )
     return 0

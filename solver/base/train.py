@@ -25,7 +25,7 @@ from solver.grid import InputError
 from solver.model import forward_hidden, library_versions, loss_sum, new_native, read_weights, save_base
 from solver.prompt import END, NATIVE_TOKENS
 from solver.task import read_split
-from solver.training import Batch, FitReport, fit, warmup_stable_decay
+from solver.training import Batch, FitReport, Team, fit, warmup_stable_decay
 
 CURRICULUM = ((0.0, 384), (0.08, 512), (0.2, 768), (0.4, 1024), (0.65, 1536))
 """(progress, longest sequence in tokens): short sequences first, they carry more outputs per second."""
@@ -63,6 +63,10 @@ class BaseConfig:
     def steps(self) -> int:
         return max(1, round(self.tokens / self.step_tokens))
 
+    def parts(self) -> int:
+        """Micro-batches of a step."""
+        return max(1, round(self.step_tokens / self.micro_tokens))
+
     def longest(self, step: int) -> int:
         progress = step / self.steps()
         return max(length for start, length in CURRICULUM if progress >= start)
@@ -81,9 +85,9 @@ class Progress:
     log: list[dict[str, Any]] = field(default_factory=list)
 
 
-def _data(bank: Bank, config: BaseConfig, progress: Progress) -> Iterator[list[Batch]]:
-    """Micro-batches by step, from the recorded place on."""
-    parts = max(1, round(config.step_tokens / config.micro_tokens))
+def _data(bank: Bank, config: BaseConfig, progress: Progress, team: Team) -> Iterator[list[Batch]]:
+    """Micro-batches by step, from the recorded place on; of each step, this process's share."""
+    parts = config.parts()
     pending: list[Batch] = []
     while True:
         if progress.used == 0:
@@ -102,9 +106,10 @@ def _data(bank: Bank, config: BaseConfig, progress: Progress) -> Iterator[list[B
         # Whole steps only, so that a round never ends inside one and the place in the data is exact.
         usable = len(recipes) // parts * parts
         while progress.used < usable:
-            pending.append(bank.encode(recipes[progress.used], config.geometric, config.first_supervised))
+            if progress.used % team.size == team.rank:
+                pending.append(bank.encode(recipes[progress.used], config.geometric, config.first_supervised))
             progress.used += 1
-            if len(pending) == parts:
+            if progress.used % parts == 0:
                 yield pending
                 pending = []
         progress.round, progress.used = progress.round + 1, 0
@@ -162,6 +167,7 @@ class Training:
     optimizer: MasterWeights
     bank: Bank
     device: torch.device
+    team: Team
     save_every: float
     measure_every: float
     progress: Progress = field(default_factory=Progress)
@@ -193,6 +199,11 @@ class Training:
         torch.save({"optimizer": self.optimizer.state_dict(), **state}, part)
         part.replace(self.checkpoint)
 
+    def say(self, text: str) -> None:
+        """For people, once however many processes there are."""
+        if not self.team.rank:
+            print(text, flush=True)
+
     def note(self, **what: float) -> None:
         """Adds a line to the log."""
         progress = self.progress
@@ -204,7 +215,7 @@ class Training:
     def fit(self, deadline: Deadline) -> FitReport:
         """Trains until the planned tokens or the deadline."""
         self.peak = peak(self.device)
-        print(f"the machine's bf16 matrix product: {self.peak / 1e9:,.0f} GFLOP/s", flush=True)
+        self.say(f"the machine's bf16 matrix product: {self.peak / 1e9:,.0f} GFLOP/s")
         self.began = self.shown = self.measured = self.saved = time.monotonic()
         self.before = replace(self.progress)
         return fit(
@@ -216,10 +227,12 @@ class Training:
             first_step=self.progress.step,
             deadline=deadline,
             on_step=self._on_step,
+            team=self.team,
+            weights=list(self.lm.parameters()),
         )
 
     def _counted(self) -> Iterator[list[Batch]]:
-        for batches in _data(self.bank, self.config, self.progress):
+        for batches in _data(self.bank, self.config, self.progress, self.team):
             self.work += sum(flops(self.lm, batch) for batch in batches)
             yield batches
 
@@ -228,6 +241,8 @@ class Training:
         self.progress.step, self.progress.seconds = step, self.before.seconds + now - self.began
         self.progress.tokens += self.config.step_tokens
         self.recent.append(loss)
+        if self.team.rank:
+            return
         if now - self.shown >= SHOW_EVERY:
             self._show(now)
         if now - self.measured >= self.measure_every:
@@ -248,7 +263,7 @@ class Training:
         left = format_duration((config.tokens - progress.tokens) / speed)
         self.note(loss=round(mean, 4), longest=progress.longest, utilisation=round(used, 3))
         place = f"step {progress.step}/{config.steps()} length {progress.longest}"
-        print(f"{place} loss {mean:.4f}, {speed:,.0f} tokens/s, {used:.0%} of the machine, {left} left", flush=True)
+        self.say(f"{place} loss {mean:.4f}, {speed:,.0f} tokens/s, {used:.0%} of the machine, {left} left")
         self.shown, self.work, self.recent = now, 0.0, []
 
     def measure(self) -> None:
@@ -260,7 +275,7 @@ class Training:
         scores["ttt"] = ttt_score(self.lm, self.config.geometric, development_tasks(), self.device)
         for name, score in scores.items():
             self.note(**{f"{name}_{key}": round(value, 4) for key, value in score.items()})
-            print(f"  {name}: " + ", ".join(f"{key} {value:.4g}" for key, value in score.items()), flush=True)
+            self.say(f"  {name}: " + ", ".join(f"{key} {value:.4g}" for key, value in score.items()))
 
     def publish(self, out: Path, init: Path | None) -> None:
         """Writes the base as it is now, and how it came about."""
@@ -276,6 +291,7 @@ class Training:
             "tokens": self.progress.tokens,
             "seconds": round(self.progress.seconds),
             "device": str(self.device),
+            "processes": self.team.size,
             "threads": torch.get_num_threads(),
             "peak GFLOP/s": round(self.peak / 1e9),
             "versions": library_versions(),
@@ -295,8 +311,15 @@ def train_base(
     init: Path | None = None,
     save_every: float = 300.0,
     measure_every: float = 1800.0,
+    team: Team | None = None,
 ) -> Progress:
-    """Trains until the planned tokens or the deadline; writes checkpoints to `run`, the base as it is then to `out`."""
+    """Trains until the planned tokens or the deadline; writes checkpoints to `run`, the base as it is then to `out`.
+
+    team: the processes that train it together, each on its part of every step's micro-batches.
+    """
+    team = team or Team()
+    if config.parts() % team.size:
+        raise InputError(f"{team.size} processes cannot share the {config.parts()} micro-batches of a step equally")
     if (run / "checkpoint.pt").exists() and not resume:
         raise InputError(f"{run / 'checkpoint.pt'}: exists already; add --resume to go on, or choose another --run-dir")
     run.mkdir(parents=True, exist_ok=True)
@@ -304,16 +327,17 @@ def train_base(
     if init:
         read_weights(lm, init)
     lm = lm.to(device=device, dtype=torch.bfloat16)
-    print(f"parameters {sum(weight.numel() for weight in lm.parameters()):,}; reading data", flush=True)
     optimizer = MasterWeights(lm, config.muon_lr, config.adam_lr, config.weight_decay, config.clip)
-    training = Training(config, run, lm, optimizer, Bank(sources, device), device, save_every, measure_every)
+    training = Training(config, run, lm, optimizer, Bank(sources, device), device, team, save_every, measure_every)
     training.load()
+    training.say(f"{sum(weight.numel() for weight in lm.parameters()):,} parameters, processes: {team.size}")
     for name, tasks in zip(training.bank.names, training.bank.tasks, strict=True):
-        print(f"{name}: {len(tasks)} tasks, {sum(map(len, tasks))} pairs", flush=True)
+        training.say(f"{name}: {len(tasks)} tasks, {sum(map(len, tasks))} pairs")
     report = training.fit(deadline)
-    training.measure()
-    training.save()
-    print(f"{report.stop.value} at step {training.progress.step}", flush=True)
-    if out:
-        training.publish(out, init)
+    training.say(f"{report.stop.value} at step {training.progress.step}")
+    if not team.rank:
+        training.measure()
+        training.save()
+        if out:
+            training.publish(out, init)
     return training.progress

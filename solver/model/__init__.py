@@ -8,6 +8,7 @@ from solver.model.generate import generate
 from solver.model.libraries import library_versions, quiet_libraries
 from solver.model.loading import Quantize, load_lm, read_weights
 from solver.model.lora import attach_lora, dense_weight
+from solver.model.parallel import find_team
 from solver.model.prefix_cache import SharedPrefixCache
 from solver.model.probing import probe
 from solver.model.running import forward_hidden, loss_sum, read_on, read_prompts
@@ -27,6 +28,7 @@ __all__ = [
     "choose_device",
     "cut_vocabulary",
     "dense_weight",
+    "find_team",
     "forward_hidden",
     "free_memory",
     "generate",
