@@ -24,9 +24,9 @@ from drawing import OUT, SAMPLE, call, first_records, show
 from solver import tune
 from solver.attempts import read_submission
 from solver.evaluation import restrict, score, split_solutions
+from solver.history import finished_searches
 from solver.journal import read_journal
 from solver.preflight.machines import MACHINES
-from solver.records import finished_searches
 
 SPLIT = "arc1-training"
 SEARCHED, SEARCH_SECONDS, SEARCH_BUDGET = (2, "2s", "30m") if SAMPLE else (40, "20s", "12m")

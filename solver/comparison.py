@@ -13,9 +13,9 @@ from pathlib import Path
 from solver.attempts import Candidate
 from solver.encoding import Json
 from solver.grid import InputError
+from solver.history import finished_inductions, finished_searches
 from solver.journal import Journal, read_journal, read_resumed
 from solver.profiles import Profile, find_base
-from solver.records import finished_inductions, finished_searches
 from solver.task import Task
 
 CONTEST_EVENT = "contest"

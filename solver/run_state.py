@@ -10,17 +10,9 @@ from solver.attempts import Attempts, Candidate, Channel
 from solver.budget import Clock
 from solver.fusion import Fused, fuse, settled
 from solver.grid import InputError
+from solver.history import finished_inductions, finished_searches, finished_tasks, last_scores
 from solver.journal import Json, read_journal
-from solver.records import (
-    InductionRecord,
-    Outcome,
-    SearchRecord,
-    TaskRecord,
-    finished_inductions,
-    finished_searches,
-    finished_tasks,
-    last_scores,
-)
+from solver.records import InductionRecord, Outcome, SearchRecord, TaskRecord
 from solver.scheduler import WARM_UP_SHARE, Scheduler, easiest_first, expected_gain, induction_policy, search_policy
 from solver.settings import VOTES, Settings
 from solver.task import Query, Task

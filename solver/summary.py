@@ -13,15 +13,7 @@ from solver.attempts import Candidate, Channel
 from solver.evaluation import Hits, Scores, Solutions, hits, recall, score
 from solver.fusion import Branch
 from solver.journal import read_journal
-from solver.records import (
-    INDUCTION_EVENT,
-    SEARCH_EVENT,
-    TASK_EVENT,
-    InductionRecord,
-    Record,
-    SearchRecord,
-    TaskRecord,
-)
+from solver.records import INDUCTION_EVENT, SEARCH_EVENT, TASK_EVENT, InductionRecord, Record, SearchRecord, TaskRecord
 from solver.run_state import Run
 from solver.task import Query
 

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 
 from solver.augmentation import Episode
+from solver.examples import collate
 from solver.grid import Grid
 from solver.model import Base, Quantize, forward_hidden, load_base, new_native, save_base
 from solver.profiles import NATIVE, LoraSettings, Profile, TttSettings
 from solver.prompt import END, INPUT, NATIVE_TOKENS, OUTPUT, ROW, Encoded, NativeFormat
 from solver.task import Pair, Task
 from solver.training import Batch
-from solver.ttt import collate
 
 CPU = torch.device("cpu")
 TTT = TttSettings(lr=1e-2, epochs=2, batch=4, max_examples=24, micro_tokens=1024)

@@ -20,6 +20,7 @@ from solver.augmentation import Dihedral, Transform, View
 from solver.budget import Deadline
 from solver.cli import main
 from solver.encoding import candidate_to_json
+from solver.examples import example
 from solver.grid import Grid, InputError
 from solver.journal import Journal, read_journal
 from solver.model import Base
@@ -27,7 +28,6 @@ from solver.prompt import OUTPUT
 from solver.recipes import ANSWER_ONLY
 from solver.task import Query, Task
 from solver.training import Stop
-from solver.ttt import example
 from tests.fakes import CPU, FakeClock, copy_task, tiny_base, tiny_folder, tiny_profile
 
 BY_KEY = {row.key: row for row in ROWS}

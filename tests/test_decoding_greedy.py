@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from solver.budget import Deadline
 from solver.decoding import Generated, greedy, reference
+from solver.examples import collate
 from solver.model import Base
 from solver.prompt import END, PAD, ROW, Encoded, NativeFormat
-from solver.ttt import collate
 from tests.fakes import CPU, FakeClock, logits, random_prompt, shake, tiny_base
 
 NEVER = Deadline.never()

@@ -10,19 +10,9 @@ from hypothesis import strategies as st
 from solver.attempts import Candidate
 from solver.fusion import Branch
 from solver.grid import Grid, InputError
+from solver.history import finished_inductions, finished_searches, finished_tasks
 from solver.journal import Journal, read_journal
-from solver.records import (
-    INDUCTION_EVENT,
-    SEARCH_EVENT,
-    TASK_EVENT,
-    InductionRecord,
-    Outcome,
-    SearchRecord,
-    TaskRecord,
-    finished_inductions,
-    finished_searches,
-    finished_tasks,
-)
+from solver.records import INDUCTION_EVENT, SEARCH_EVENT, TASK_EVENT, InductionRecord, Outcome, SearchRecord, TaskRecord
 from solver.task import Query
 from tests.strategies import attempts, candidates
 

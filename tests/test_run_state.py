@@ -14,15 +14,7 @@ from solver.augmentation import Dihedral, Transform, View
 from solver.fusion import SHORT, Branch
 from solver.grid import Grid, InputError
 from solver.journal import Journal
-from solver.records import (
-    INDUCTION_EVENT,
-    SEARCH_EVENT,
-    TASK_EVENT,
-    InductionRecord,
-    Outcome,
-    SearchRecord,
-    TaskRecord,
-)
+from solver.records import INDUCTION_EVENT, SEARCH_EVENT, TASK_EVENT, InductionRecord, Outcome, SearchRecord, TaskRecord
 from solver.run_state import Run, new_run
 from solver.scheduler import LEAST_VISIT, WARM_UP_SHARE, induction_policy, search_policy
 from solver.settings import VOTES, Settings

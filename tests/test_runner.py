@@ -17,9 +17,10 @@ from solver.attempts import Attempts, check_submission, read_submission
 from solver.crew import LIVES, Crew
 from solver.fusion import fuse
 from solver.grid import InputError
+from solver.history import finished_tasks
 from solver.journal import Journal, read_journal
 from solver.profiles import Decode
-from solver.records import TASK_EVENT, Outcome, TaskRecord, finished_tasks
+from solver.records import TASK_EVENT, Outcome, TaskRecord
 from solver.run_state import Run, new_run
 from solver.runner import _seed, run
 from solver.scheduler import MAX_TRIES

@@ -17,8 +17,9 @@ from solver import runner, scheduler
 from solver.attempts import Attempts, Candidate
 from solver.fusion import fuse, settled
 from solver.grid import InputError
+from solver.history import finished_tasks
 from solver.jobs import WorkerSettings
-from solver.records import Outcome, finished_tasks
+from solver.records import Outcome
 from solver.run_state import Run
 from solver.runner import _seed, run
 from solver.scheduler import EARLY_SHARE

@@ -15,7 +15,8 @@ from solver.attempts import Attempts, Candidate
 from solver.crew import LIVES
 from solver.fusion import Branch, Fused, fuse, settled, unique
 from solver.grid import InputError
-from solver.records import InductionRecord, Outcome, finished_inductions
+from solver.history import finished_inductions
+from solver.records import InductionRecord, Outcome
 from solver.run_state import Run
 from solver.runner import _seed, run
 from solver.scheduler import INDUCTION_SHARE, MAX_TRIES

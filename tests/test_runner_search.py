@@ -14,8 +14,9 @@ from solver import runner
 from solver.attempts import Attempts
 from solver.crew import LIVES
 from solver.fusion import Branch, Fused, fuse
+from solver.history import finished_searches, finished_tasks
 from solver.journal import read_journal
-from solver.records import Outcome, SearchRecord, finished_searches, finished_tasks
+from solver.records import Outcome, SearchRecord
 from solver.run_state import Run
 from solver.runner import _seed, run
 from solver.scheduler import MAX_TRIES, SEARCH_LONGEST_ALONE, SEARCH_SHARE

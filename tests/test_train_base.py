@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from solver.base import probe, train
+from solver.base import held_out, probe, train
 from solver.base.probe import asked, ttt_score
 from solver.base.train import Progress, train_base
 from solver.base.utilisation import flops, peak
@@ -32,8 +32,9 @@ from tests.train_in_team import CONFIG, HELD_OUT, SOURCES, copies, plain_steps
 @pytest.fixture(autouse=True)
 def _held_out_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small ones in place of the real splits."""
-    monkeypatch.setattr(train, "development_tasks", lambda: HELD_OUT)
-    monkeypatch.setattr(train, "read_split", lambda _: [copy_task("measured", side=2)])
+    for room in (train, held_out):
+        monkeypatch.setattr(room, "development_tasks", lambda: HELD_OUT)
+    monkeypatch.setattr(held_out, "read_split", lambda _: [copy_task("measured", side=2)])
     monkeypatch.setattr(probe, "STEPS", 2)
 
 

@@ -19,12 +19,13 @@ from solver import ttt
 from solver.augmentation import Dihedral, Transform, View
 from solver.budget import Deadline
 from solver.decoding import greedy
+from solver.examples import collate, examples, identity_examples, leave_one_out, micro_batches, orders
 from solver.grid import BLACK, Grid
 from solver.model import Base, loss_sum
 from solver.prompt import PAD, Encoded, NativeFormat
 from solver.task import Pair, Task
 from solver.training import Batch, Stop
-from solver.ttt import Plan, collate, examples, identity_examples, leave_one_out, micro_batches, orders, train
+from solver.ttt import Plan, train
 from tests.fakes import CPU, TTT, FakeClock, copy_task, grids_in, logits, random_prompt, tiny_base, tiny_profile
 from tests.strategies import tasks
 

@@ -9,8 +9,8 @@ import pytest
 
 from solver import cli
 from solver.attempts import check_submission
+from solver.history import finished_tasks
 from solver.journal import read_journal
-from solver.records import finished_tasks
 from solver.task import Task
 from tests.fake_worker import write_tasks
 from tests.fakes import copy_task, tiny_folder

@@ -23,12 +23,13 @@ from solver import writer
 from solver.attempts import Attempts, check_submission, read_submission
 from solver.budget import Deadline
 from solver.grid import Grid, InputError
+from solver.history import finished_inductions
 from solver.induction import Written
 from solver.jobs import Armed, Message, Unusable, WriteJob, WriterSettings, Wrote, enter_writing
 from solver.journal import read_journal
 from solver.model import TextBase
 from solver.programs.sandbox import SandboxError
-from solver.records import Outcome, finished_inductions
+from solver.records import Outcome
 from solver.task import Pair, Query, Task
 from solver.voting import fallback
 from tests.fake_worker import make_tasks, write_tasks

@@ -18,12 +18,13 @@ from torch import Tensor
 
 from solver.ablation.trial import load_adapter
 from solver.budget import Deadline
+from solver.examples import DIHEDRALS, example, micro_batches
 from solver.model import Base
 from solver.profiles import Profile
 from solver.prompt import Encoded
 from solver.task import Task
 from solver.training import Batch, Stop, fit, warmup_cosine
-from solver.ttt import DIHEDRALS, Degradation, adamw, example, micro_batches
+from solver.ttt import Degradation, adamw
 
 SAVE_EVERY = 120.0
 """Seconds."""

@@ -12,12 +12,13 @@ import torch
 
 from solver.augmentation import Transform, View
 from solver.budget import Deadline
+from solver.examples import collate
 from solver.model import Base, Quantize, forward_hidden, load_base, save_base
 from solver.profiles import NATIVE
 from solver.prompt import NATIVE_TOKENS, Encoded, NativeFormat
 from solver.recipes import ANSWER_ONLY
 from solver.task import Pair, Task
-from solver.ttt import Plan, collate, train
+from solver.ttt import Plan, train
 
 LONGEST = 1000
 """Tokens of a task that takes part, so that all of them together take about a minute of one core."""

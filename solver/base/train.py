@@ -16,15 +16,15 @@ from typing import Any
 import torch
 
 from solver.base.bank import Bank, Recipe, Source, rounds
+from solver.base.held_out import measured_banks, teacher_forced
 from solver.base.optimizer import MasterWeights
 from solver.base.probe import ttt_score
 from solver.base.sources import development_tasks
 from solver.base.utilisation import flops, peak
 from solver.budget import Deadline, format_duration
 from solver.grid import InputError
-from solver.model import forward_hidden, library_versions, loss_sum, new_native, read_weights, save_base
-from solver.prompt import END, NATIVE_TOKENS
-from solver.task import read_split
+from solver.model import library_versions, loss_sum, new_native, read_weights, save_base
+from solver.prompt import NATIVE_TOKENS
 from solver.training import Batch, FitReport, Team, fit, warmup_stable_decay
 
 CURRICULUM = ((0.0, 384), (0.08, 512), (0.2, 768), (0.4, 1024), (0.65, 1536))
@@ -113,45 +113,6 @@ def _data(bank: Bank, config: BaseConfig, progress: Progress, team: Team) -> Ite
                 yield pending
                 pending = []
         progress.round, progress.used = progress.round + 1, 0
-
-
-def measured_banks(device: torch.device) -> dict[str, Bank]:
-    """For measuring only: the demonstrations (never the test outputs) of the ARC-AGI-1 evaluation tasks, and the tasks
-    held out for development, with which settings may be chosen."""
-    tasks = {
-        "evaluation": tuple(task.train for task in read_split("arc1-evaluation")),
-        "development": tuple(development_tasks().values()),
-    }
-    return {name: Bank([Source(name, 1.0, those)], device) for name, those in tasks.items()}
-
-
-@torch.no_grad()
-def teacher_forced(lm: Any, bank: Bank, geometric: bool, longest: int = 1536) -> dict[str, float]:
-    """Loss and accuracy per target token over a bank's tasks, each as one sequence of its pairs in order."""
-    identity = tuple(range(10))
-    loss = correct = cells = 0.0
-    exact = outputs = 0
-    for task in bank.tasks[0]:
-        length = int(bank.spans[0][task].sum())
-        if length > longest:
-            continue
-        batch = bank.encode([Recipe(tuple(task), 0, identity, length)], geometric)
-        hidden = forward_hidden(lm, batch.ids, batch.positions)
-        targets = batch.loss_mask[:, 1:]
-        logits = lm.lm_head(hidden[:, :-1][targets]).float()
-        labels = batch.ids[:, 1:][targets]
-        loss += torch.nn.functional.cross_entropy(logits, labels, reduction="sum").item()
-        right = logits.argmax(-1) == labels
-        correct += right.sum().item()
-        cells += len(labels)
-        wrong = (~right).cumsum(0)
-        ends = (labels == END).nonzero().flatten().tolist()
-        before = 0
-        for end in ends:
-            exact += int(wrong[end] == before)
-            before = int(wrong[end])
-        outputs += len(ends)
-    return {"loss": loss / cells, "accuracy": correct / cells, "exact": exact / outputs, "outputs": outputs}
 
 
 @dataclass(slots=True, eq=False)
