@@ -155,7 +155,8 @@ class TestUtilisation:
         # Within its blocks the attention computes the masked half as well; PyTorch's counter does not know the products
         # that are added in place, two of the six of a forward and a backward pass.
         masked = 4 * 2 * 64 * length * (length - 1)
-        assert flops(lm, batch) == counter.get_total_flops() + attention - 3 * masked
+        # Some versions of transformers make a small product of the rotary angles too.
+        assert flops(lm, batch) == pytest.approx(counter.get_total_flops() + attention - 3 * masked, rel=1e-3)
 
     def test_padding_is_not_counted(self) -> None:
         lm = new_native(64, 2, 128, len(NATIVE_TOKENS), 0)
