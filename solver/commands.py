@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from solver.journal import read_journal
 from solver.options import complain
 from solver.preflight import command as preflight
 from solver.profiles import find_base
-from solver.task import SPLITS, read_challenges, read_json, read_split, select
+from solver.task import SPLITS, Task, read_challenges, read_json, read_split, select
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,10 @@ def _add_task_source(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--split", choices=SPLITS)
 
 
+def _tasks(options: argparse.Namespace) -> tuple[Task, ...]:
+    return read_split(options.split) if options.split else read_challenges(options.challenges)
+
+
 def _add_truth(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--solutions", type=Path)
@@ -55,7 +59,7 @@ def _add_validate(parser: argparse.ArgumentParser) -> None:
 
 
 def _validate(options: argparse.Namespace) -> int:
-    tasks = read_split(options.split) if options.split else read_challenges(options.challenges)
+    tasks = _tasks(options)
     problems = check_submission(read_json(options.submission), tasks, str(options.submission))
     for problem in problems:
         complain(problem)
@@ -148,20 +152,24 @@ def _tune(options: argparse.Namespace) -> int:
     return 0
 
 
+def _truth(options: argparse.Namespace, tasks: Sequence[Task]) -> evaluation.Solutions:
+    """Of these tasks, from the file where one is named, from their split otherwise."""
+    whole = evaluation.read_solutions(options.solutions) if options.solutions else _solutions(options)
+    return evaluation.restrict(whole, [task.id for task in tasks])
+
+
 def _add_compare(parser: argparse.ArgumentParser) -> None:
     _add_task_source(parser)
     comparison.add_options(parser)
 
 
 def _compare(options: argparse.Namespace) -> int:
-    every = read_split(options.split) if options.split else read_challenges(options.challenges)
-    tasks = select(every, filter(None, options.task_ids.split(",")), options.limit)
+    tasks = select(_tasks(options), filter(None, options.task_ids.split(",")), options.limit)
     entries = comparison.compare(options, comparison.chosen_profile(options), tasks, _say)
     # Only now that all is measured.
     truth = None
     if options.solutions or options.split:
-        whole = evaluation.read_solutions(options.solutions) if options.solutions else _solutions(options)
-        truth = evaluation.restrict(whole, [task.id for task in tasks])
+        truth = _truth(options, tasks)
     found = standings.summary(entries, {task.id: task for task in tasks}, truth)
     if options.json:
         print(json.dumps(found))
@@ -179,19 +187,16 @@ def _add_ablate(parser: argparse.ArgumentParser) -> None:
 
 
 def _ablate(options: argparse.Namespace) -> int:
-    every = read_split(options.split) if options.split else read_challenges(options.challenges)
     levels = ablation.read_levels(options.tasks)
     if levels and options.task_ids:
         raise InputError("--tasks: cannot be combined with --task-ids")
-    tasks = select(every, levels or filter(None, options.task_ids.split(",")), options.limit)
+    tasks = select(_tasks(options), levels or filter(None, options.task_ids.split(",")), options.limit)
     if not options.split and not options.solutions:
         raise InputError("--solutions: is needed to say what was solved, but where the tasks are a --split")
     profile = find_base(options.base)
     entries, shared = ablation.ablate(options, profile, tasks, _say)
     # Only now that all is measured.
-    whole = evaluation.read_solutions(options.solutions) if options.solutions else _solutions(options)
-    truth = evaluation.restrict(whole, [task.id for task in tasks])
-    found = findings.findings(entries, shared, {task.id: task for task in tasks}, levels, truth)
+    found = findings.findings(entries, shared, {task.id: task for task in tasks}, levels, _truth(options, tasks))
     if options.json:
         print(json.dumps({"tasks": len(tasks), "rows": found, "shared": shared}))
     elif not found:

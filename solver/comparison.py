@@ -83,7 +83,8 @@ def compare(
         "programs": options.programs is not None,
         **asdict(terms),
     }
-    done = {one["task_id"]: one for one in read_resumed(path, "comparison", settings, CONTEST_EVENT)}
+    events = read_resumed(path, "comparison", settings)
+    done = {one["task_id"]: one for one in events if one["event"] == CONTEST_EVENT}
     left = [task for task in tasks if task.id not in done]
     with Journal(path) as journal:
         if left:

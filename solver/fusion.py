@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -56,6 +56,17 @@ class Fused:
     attempts: Attempts
     branch: Branch
     doubt: float
+
+
+def fuse_all(
+    tasks: Mapping[str, Task], candidates: Mapping[str, Sequence[Candidate]], vote: Vote
+) -> dict[Query, Attempts]:
+    """The attempts for every test input of the tasks that candidates are given for, by id."""
+    return {
+        query: one.attempts
+        for task_id, some in candidates.items()
+        for query, one in zip(tasks[task_id].queries(), fuse(tasks[task_id], some, vote), strict=True)
+    }
 
 
 def fuse(task: Task, candidates: Sequence[Candidate], vote: Vote) -> tuple[Fused, ...]:

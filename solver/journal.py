@@ -51,8 +51,8 @@ def read_journal(path: Path) -> list[Json]:
     return _parse(path, data)[0]
 
 
-def read_resumed(path: Path, opening: str, settings: Mapping[str, Any], event: str) -> list[Json]:
-    """The `event`s of a journal whose every `opening` event has these settings; none if there is no journal yet.
+def read_resumed(path: Path, opening: str, settings: Mapping[str, Any]) -> list[Json]:
+    """The other events of a journal whose every `opening` event has these settings; none if there is no journal yet.
 
     Raises `InputError` naming the setting in which an earlier opening differs.
     """
@@ -64,7 +64,7 @@ def read_resumed(path: Path, opening: str, settings: Mapping[str, Any], event: s
             for key, value in settings.items():
                 if one.get(key) != value:
                     raise InputError(f"{path}: cannot go on: {key} was {one.get(key)!r}, now it is {value!r}")
-        elif one["event"] == event:
+        else:
             found.append(one)
     return found
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from rich.table import Table
 
-from solver.attempts import Attempts, Candidate
+from solver.attempts import Candidate
 from solver.encoding import Json, candidate_from_json, grid_from_json
 from solver.evaluation import Solutions, recall, restrict, score
-from solver.fusion import Vote, fuse
-from solver.task import Query, Task
+from solver.fusion import Vote, fuse_all
+from solver.task import Task
 from solver.voting import flat_vote, hierarchical_vote, poe_counts_vote, poe_vote
 
 SPEED_WAYS = ("generate", "batched", "drafted", "program drafts", "dfs", "score greedy", "score dfs")
@@ -76,11 +76,7 @@ def choices(entries: Sequence[Json], tasks: Mapping[str, Task], solutions: Solut
     found = []
     for choice in CHOICES:
         candidates = {entry["task_id"]: _candidates(entry, choice) for entry in entries}
-        answers: dict[Query, Attempts] = {}
-        for task_id, some in candidates.items():
-            task = tasks[task_id]
-            answers |= dict(zip(task.queries(), (one.attempts for one in fuse(task, some, choice.vote)), strict=True))
-        solved = score(wanted, answers)
+        solved = score(wanted, fuse_all(tasks, candidates, choice.vote))
         reachable = recall(wanted, [one for some in candidates.values() for one in some])
         own = sum(entry["ways"][way]["seconds"] for entry in entries for way in choice.ways)
         all_seconds = own + sum(entry["ttt"]["seconds"] for entry in entries)

@@ -32,8 +32,7 @@ from tests.train_in_team import CONFIG, HELD_OUT, SOURCES, copies, plain_steps
 @pytest.fixture(autouse=True)
 def _held_out_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small ones in place of the real splits."""
-    for room in (train, held_out):
-        monkeypatch.setattr(room, "development_tasks", lambda: HELD_OUT)
+    monkeypatch.setattr(train, "development_tasks", lambda: HELD_OUT)
     monkeypatch.setattr(held_out, "read_split", lambda _: [copy_task("measured", side=2)])
     monkeypatch.setattr(probe, "STEPS", 2)
 

@@ -130,12 +130,13 @@ def ablate(
     # Only what is shared depends on which tasks there are.
     together = hashlib.sha256(",".join(sorted(task.id for task in tasks)).encode()).hexdigest()[:12]
     wanted = {(row.key, task.id) for row in study.rows for task in tasks}
-    for one in read_resumed(path, OPENING, settings, TRIAL):
+    for one in read_resumed(path, OPENING, settings):
+        if one.get("together", together) != together:
+            continue
         # What failed is tried once more.
-        if (one["row"], one["task_id"]) in wanted and one.get("together", together) == together and "error" not in one:
+        if one["event"] == TRIAL and (one["row"], one["task_id"]) in wanted and "error" not in one:
             study.entries.append(one)
-    for one in read_resumed(path, OPENING, settings, SHARED):
-        if one["together"] == together:
+        elif one["event"] == SHARED:
             study.shared = {key: value for key, value in one.items() if key not in ("seq", "time", "event")}
     deadline = Deadline(
         began + (parse_duration(options.time_limit, "--time-limit") if options.time_limit else math.inf)

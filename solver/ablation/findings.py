@@ -8,12 +8,12 @@ from pathlib import Path
 from rich.table import Table
 
 from solver.ablation.rows import CHOICES, FULL, PAPER, PAPER_TASKS, ROWS, Choice
-from solver.attempts import Attempts, Candidate
+from solver.attempts import Candidate
 from solver.encoding import Json, candidate_from_json
 from solver.evaluation import Scores, Solutions, recall, restrict, score
-from solver.fusion import Vote, fuse
+from solver.fusion import fuse_all
 from solver.grid import InputError
-from solver.task import Query, Task
+from solver.task import Task
 from solver.voting import hierarchical_vote
 
 ORACLE = "oracle over the candidates"
@@ -46,7 +46,7 @@ def findings(
         if row.key in by_row:
             own = [by_row[row.key][task_id] for task_id in common]
             candidates = _candidates(own)
-            scores = _score(candidates, hierarchical_vote, tasks, wanted)
+            scores = score(wanted, fuse_all(tasks, candidates, hierarchical_vote))
             found.append(
                 {"part": "training", "key": row.key, "title": row.title, "paper": row.paper}
                 | _account(scores, levels)
@@ -58,7 +58,7 @@ def findings(
     if FULL.key in by_row:
         candidates = _candidates([by_row[FULL.key][task_id] for task_id in common])
         for choice in CHOICES:
-            scores = _score(_restricted(candidates, choice), choice.vote, tasks, wanted)
+            scores = score(wanted, fuse_all(tasks, _restricted(candidates, choice), choice.vote))
             found.append({"part": "choice", "key": choice.key, "title": choice.title} | _account(scores, levels))
         best = recall(wanted, _all(candidates))
         found.append({"part": "choice", "key": "oracle", "title": ORACLE} | _account(best, levels))
@@ -84,16 +84,6 @@ def _restricted(candidates: Mapping[str, Sequence[Candidate]], choice: Choice) -
         task_id: [one for one in some if one.view and one.view.transform.dihedral is choice.dihedral]
         for task_id, some in candidates.items()
     }
-
-
-def _score(
-    candidates: Mapping[str, Sequence[Candidate]], vote: Vote, tasks: Mapping[str, Task], wanted: Solutions
-) -> Scores:
-    answers: dict[Query, Attempts] = {}
-    for task_id, some in candidates.items():
-        task = tasks[task_id]
-        answers |= dict(zip(task.queries(), (one.attempts for one in fuse(task, some, vote)), strict=True))
-    return score(wanted, answers)
 
 
 def _account(scores: Scores, levels: Mapping[str, str]) -> Json:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 
 from solver.base.bank import Bank, Recipe, Source
-from solver.base.sources import development_tasks
 from solver.model import forward_hidden
 from solver.prompt import END
-from solver.task import read_split
+from solver.task import Pair, read_split
 
 
-def measured_banks(device: torch.device) -> dict[str, Bank]:
+def measured_banks(development: Iterable[tuple[Pair, ...]], device: torch.device) -> dict[str, Bank]:
     """For measuring only: the demonstrations (never the test outputs) of the ARC-AGI-1 evaluation tasks, and the tasks
     held out for development, with which settings may be chosen."""
     tasks = {
         "evaluation": tuple(task.train for task in read_split("arc1-evaluation")),
-        "development": tuple(development_tasks().values()),
+        "development": tuple(development),
     }
     return {name: Bank([Source(name, 1.0, those)], device) for name, those in tasks.items()}
 

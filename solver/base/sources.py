@@ -72,7 +72,11 @@ def own_tasks() -> dict[str, tuple[Pair, ...]]:
 
 def development_tasks() -> dict[str, tuple[Pair, ...]]:
     """Tasks that no base is trained on and that are in no evaluation split: to choose settings with."""
-    return dict(list(own_tasks().items())[::HELD_OUT_EVERY])
+    return _held_out(own_tasks())
+
+
+def _held_out(own: Mapping[str, tuple[Pair, ...]]) -> dict[str, tuple[Pair, ...]]:
+    return dict(list(own.items())[::HELD_OUT_EVERY])
 
 
 def training_sources(
@@ -99,10 +103,11 @@ def training_sources(
         for task_id, raw in (_zip_tasks(re_arc, "re_arc") if re_arc else ())
     }
     original = sorted(split_pairs("arc1-training").items())
-    development = development_tasks()
+    own = own_tasks()
+    development = _held_out(own)
     families = {
         "arc1-training": clean((task_id, (*pairs, *generated.get(task_id, ()))) for task_id, pairs in original),
-        "arc2-training": clean(item for item in own_tasks().items() if item[0] not in development),
+        "arc2-training": clean(item for item in own.items() if item[0] not in development),
     }
     for archive, folder in ((extra, "mini_arc"), (extra, "1d_arc"), (synthetic, SYNTHETIC)):
         if archive:

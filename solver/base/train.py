@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from solver.budget import Deadline, format_duration
 from solver.grid import InputError
 from solver.model import library_versions, loss_sum, new_native, read_weights, save_base
 from solver.prompt import NATIVE_TOKENS
+from solver.task import Pair
 from solver.training import Batch, FitReport, Team, fit, warmup_stable_decay
 
 CURRICULUM = ((0.0, 384), (0.08, 512), (0.2, 768), (0.4, 1024), (0.65, 1536))
@@ -119,7 +120,8 @@ def _data(bank: Bank, config: BaseConfig, progress: Progress, team: Team) -> Ite
 class Training:
     """A training under way: what is trained and on what, and the live line, the log and the checkpoints about it.
 
-    peak: FLOP/s that the machine can do at best; work: FLOP since the live line was last shown.
+    development, held_out: tasks to measure with, as such and as banks; peak: FLOP/s that the machine can do at best;
+    work: FLOP since the live line was last shown.
     """
 
     config: BaseConfig
@@ -128,6 +130,8 @@ class Training:
     optimizer: MasterWeights
     bank: Bank
     device: torch.device
+    development: Mapping[str, tuple[Pair, ...]]
+    held_out: Mapping[str, Bank]
     team: Team
     save_every: float
     measure_every: float
@@ -229,11 +233,8 @@ class Training:
 
     def measure(self) -> None:
         """Loss and accuracy on tasks that are not trained on, and what test-time training makes of a few of them."""
-        scores = {
-            name: teacher_forced(self.lm, held_out, self.config.geometric)
-            for name, held_out in measured_banks(self.device).items()
-        }
-        scores["ttt"] = ttt_score(self.lm, self.config.geometric, development_tasks(), self.device)
+        scores = {name: teacher_forced(self.lm, bank, self.config.geometric) for name, bank in self.held_out.items()}
+        scores["ttt"] = ttt_score(self.lm, self.config.geometric, self.development, self.device)
         for name, score in scores.items():
             self.note(**{f"{name}_{key}": round(value, 4) for key, value in score.items()})
             self.say(f"  {name}: " + ", ".join(f"{key} {value:.4g}" for key, value in score.items()))
@@ -289,7 +290,21 @@ def train_base(
         read_weights(lm, init)
     lm = lm.to(device=device, dtype=torch.bfloat16)
     optimizer = MasterWeights(lm, config.muon_lr, config.adam_lr, config.weight_decay, config.clip)
-    training = Training(config, run, lm, optimizer, Bank(sources, device), device, team, save_every, measure_every)
+    development = development_tasks()
+    held_out = measured_banks(development.values(), device)
+    training = Training(
+        config,
+        run,
+        lm,
+        optimizer,
+        Bank(sources, device),
+        device,
+        development,
+        held_out,
+        team,
+        save_every,
+        measure_every,
+    )
     training.load()
     training.say(f"{sum(weight.numel() for weight in lm.parameters()):,} parameters, processes: {team.size}")
     for name, tasks in zip(training.bank.names, training.bank.tasks, strict=True):

@@ -7,6 +7,7 @@ from solver.formats.chat import BEGIN, DATES, END_OF_TURN, header
 from solver.formats.wording import NUMBER, GridWording, Wording
 
 COLOUR_WORDS = ("Black", "Blue", "Red", "Green", "Yellow", "Gray", "Pink", "Orange", "Purple", "Brown")
+"""By colour. Programs use the same words in capitals (`Color.PURPLE`), not the library's TEAL and MAROON."""
 
 SYSTEM = (
     "You are a world-class puzzle solver with exceptional pattern recognition skills. Your task is to analyze puzzles, "
@@ -19,6 +20,7 @@ INTRODUCTION = (
     "with cells (colors) separated by spaces and rows by newlines.\n"
     "Here are the input and output grids for the reference examples:\n"
 )
+"""The induction checkpoint's as well."""
 
 REQUEST = (
     "Directly provide the output grids corresponding to the given test input grids, based on the patterns observed in "

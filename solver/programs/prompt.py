@@ -10,31 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from solver.augmentation import Episode
+from solver.formats.barc import COLOUR_WORDS, INTRODUCTION
+from solver.formats.chat import DATES
 from solver.grid import Grid
-
-COLOUR_WORDS = ("Black", "Blue", "Red", "Green", "Yellow", "Gray", "Pink", "Orange", "Purple", "Brown")
-"""By colour. Programs use the same words in capitals (`Color.PURPLE`), not the library's TEAL and MAROON."""
 
 SYSTEM = (
     "You are a world-class puzzle solver with exceptional pattern recognition skills and expertise in Python "
     "programming. Your task is to analyze puzzles and provide Python solutions."
 )
 
-INTRODUCTION = (
-    "Given input-output grid pairs as reference examples, carefully observe the patterns to predict the output grid "
-    "for new test input. Each pair follows the same transformation rule. Grids are 2D arrays represented as strings, "
-    "with cells (colors) separated by spaces and rows by newlines.\n"
-    "Here are the input and output grids for the reference examples:\n"
-)
-
 REQUEST = (
     "Write a Python function `transform` that can convert any given input grid to its corresponding output grid "
     "based on the pattern observed in the reference examples."
 )
-
-DATES = "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n"
-"""Llama 3.1's chat template puts this before every system message; the recipe that the checkpoint was trained with
-spells that template out, with these dates."""
 
 OPENING = (
     "Let's solve this puzzle using Python code with the common library functions. We'll first reason about the "
