@@ -41,17 +41,18 @@ def check_benign(sandbox: Sandbox) -> None:
 
 
 def sandbox_processes(parent: int) -> list[int]:
-    """The living processes of a process's sandboxes: their servers, and whatever these have forked."""
+    """The living processes of a process's sandboxes, oldest first: their servers, and whatever these have forked."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             words = (folder / "cmdline").read_bytes()
-            state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+            state, *numbers = (folder / "stat").read_text().rpartition(")")[2].split()
         except OSError:  # it has just ended
             continue
         if b"solver.programs.server" in words and b'"parent": %d}' % parent in words and state != "Z":
-            found.append(int(folder.name))
-    return sorted(found)
+            # By the tick in which it started: numbers of processes begin anew when they have reached the highest.
+            found.append((int(numbers[18]), int(folder.name)))
+    return [pid for _, pid in sorted(found)]
 
 
 def has_ended(pid: int) -> bool:
