@@ -243,6 +243,7 @@ def _add_train_base(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--device", help="cpu, cuda (default: the best there is)")
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--no-compile", action="store_true", help="never compile the model's layers")
     parser.add_argument(
         "--set",
         action="append",

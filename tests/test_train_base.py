@@ -78,6 +78,39 @@ def test_a_finished_run_is_not_written_over(tmp_path: Path) -> None:
         run(tmp_path, resume=False)
 
 
+def test_a_run_does_not_go_on_in_another_shape(tmp_path: Path) -> None:
+    run(tmp_path)
+    with pytest.raises(InputError, match=r"checkpoint\.pt: axial was True, not False"):
+        run(tmp_path, replace(CONFIG, axial=False))
+
+
+def test_compiled_layers_train_what_plain_ones_do(tmp_path: Path) -> None:
+    """Up to rounding, which another order of sums changes; measuring is not compiled."""
+    plain, compiled = run(tmp_path / "plain"), run(tmp_path / "compiled", compiles=True)
+    assert compiled.step == plain.step
+    losses = [
+        [line["ttt_nats_after"] for line in log(tmp_path / name) if "ttt_tasks" in line]
+        for name in ("plain", "compiled")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+    one, other = masters(tmp_path / "plain"), masters(tmp_path / "compiled")
+    for name, weight in one.items():
+        torch.testing.assert_close(other[name], weight, rtol=0.05, atol=0.05)
+    counters = torch._dynamo.utils.counters
+    assert counters["frames"]["ok"] > 0
+
+
+def test_without_a_compiler_training_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(function: Any) -> Any:
+        raise RuntimeError("no C++ compiler here\nand a long explanation")
+
+    monkeypatch.setattr(torch, "compile", missing)
+    assert run(tmp_path, compiles=True).step == 6
+    assert "not compiled: no C++ compiler here\n" in capsys.readouterr().out
+
+
 def test_what_is_measured_goes_to_the_log_and_the_live_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

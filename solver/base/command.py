@@ -67,5 +67,6 @@ def train_command(options: argparse.Namespace) -> int:
         options.resume,
         options.init,
         team=team,
+        compiles=not options.no_compile,
     )
     return 0

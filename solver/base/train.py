@@ -23,7 +23,16 @@ from solver.base.sources import development_tasks
 from solver.base.utilisation import flops, peak
 from solver.budget import Deadline, format_duration
 from solver.grid import InputError
-from solver.model import library_versions, loss_sum, new_native, read_weights, save_base
+from solver.model import (
+    cast_weights,
+    compile_layers,
+    library_versions,
+    loss_sum,
+    new_native,
+    read_weights,
+    save_base,
+    uncompiled,
+)
 from solver.prompt import NATIVE_TOKENS
 from solver.task import Pair
 from solver.training import Batch, FitReport, Team, fit, warmup_stable_decay
@@ -31,6 +40,9 @@ from solver.training import Batch, FitReport, Team, fit, warmup_stable_decay
 CURRICULUM = ((0.0, 384), (0.08, 512), (0.2, 768), (0.4, 1024), (0.65, 1536))
 """(progress, longest sequence in tokens): short sequences first, they carry more outputs per second."""
 
+
+SHAPE = ("width", "layers", "feed_forward", "geometric", "axial")
+"""What a training cannot go on with when it is another."""
 
 SHOW_EVERY = 30.0
 """Seconds between two live lines."""
@@ -40,26 +52,33 @@ SHOW_EVERY = 30.0
 class BaseConfig:
     """Everything that decides what a training computes.
 
-    tokens: planned training tokens (padding included); step_tokens: per optimiser step; micro_tokens: per forward.
+    tokens: planned training tokens (padding included); step_tokens: per optimiser step; micro_tokens: per forward;
+    geometric: positions tell rows and columns; axial: and so do the rotary frequencies, each one axis.
     """
 
     width: int = 192
     layers: int = 6
     feed_forward: int = 512
     geometric: bool = True
+    axial: bool = True
     permute_black: bool = False
     seed: int = 0
     tokens: float = 40e6
     step_tokens: int = 12288
     micro_tokens: int = 4096
     max_pairs: int = 6
-    first_supervised: int = 1
+    first_supervised: int = 0
     muon_lr: float = 0.02
     adam_lr: float = 0.003
     weight_decay: float = 0.0
     clip: float = 1.0
     warmup_steps: int = 50
     decay: float = 0.3
+
+    def model(self) -> Any:
+        """A fresh model of this shape, fp32."""
+        axial = self.geometric and self.axial
+        return new_native(self.width, self.layers, self.feed_forward, len(NATIVE_TOKENS), self.seed, axial)
 
     def steps(self) -> int:
         return max(1, round(self.tokens / self.step_tokens))
@@ -153,6 +172,9 @@ class Training:
         """Goes on from the checkpoint, if there is one."""
         if self.checkpoint.exists():
             state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+            for name in SHAPE:
+                if state["config"].get(name) != (wanted := getattr(self.config, name)):
+                    raise InputError(f"{self.checkpoint}: {name} was {state['config'].get(name)}, not {wanted}")
             self.optimizer.load_state_dict(state["optimizer"])
             self.progress = Progress(**state["progress"])
             # Counted in tokens, so that a training may go on with another batch size.
@@ -233,8 +255,10 @@ class Training:
 
     def measure(self) -> None:
         """Loss and accuracy on tasks that are not trained on, and what test-time training makes of a few of them."""
-        scores = {name: teacher_forced(self.lm, bank, self.config.geometric) for name, bank in self.held_out.items()}
-        scores["ttt"] = ttt_score(self.lm, self.config.geometric, self.development, self.device)
+        geometric = self.config.geometric
+        with uncompiled():
+            scores = {name: teacher_forced(self.lm, bank, geometric) for name, bank in self.held_out.items()}
+            scores["ttt"] = ttt_score(self.lm, geometric, self.development, self.device)
         for name, score in scores.items():
             self.note(**{f"{name}_{key}": round(value, 4) for key, value in score.items()})
             self.say(f"  {name}: " + ", ".join(f"{key} {value:.4g}" for key, value in score.items()))
@@ -274,10 +298,12 @@ def train_base(
     save_every: float = 300.0,
     measure_every: float = 1800.0,
     team: Team | None = None,
+    compiles: bool = False,
 ) -> Progress:
     """Trains until the planned tokens or the deadline; writes checkpoints to `run`, the base as it is then to `out`.
 
-    team: the processes that train it together, each on its part of every step's micro-batches.
+    team: the processes that train it together, each on its part of every step's micro-batches; compiles: whether the
+    layers are compiled where that can be done, on a CPU (on a GPU it has not been measured).
     """
     team = team or Team()
     if config.parts() % team.size:
@@ -285,10 +311,10 @@ def train_base(
     if (run / "checkpoint.pt").exists() and not resume:
         raise InputError(f"{run / 'checkpoint.pt'}: exists already; add --resume to go on, or choose another --run-dir")
     run.mkdir(parents=True, exist_ok=True)
-    lm = new_native(config.width, config.layers, config.feed_forward, len(NATIVE_TOKENS), config.seed)
+    lm = config.model()
     if init:
         read_weights(lm, init)
-    lm = lm.to(device=device, dtype=torch.bfloat16)
+    cast_weights(lm, device, torch.bfloat16)
     optimizer = MasterWeights(lm, config.muon_lr, config.adam_lr, config.weight_decay, config.clip)
     development = development_tasks()
     held_out = measured_banks(development.values(), device)
@@ -309,6 +335,8 @@ def train_base(
     training.say(f"{sum(weight.numel() for weight in lm.parameters()):,} parameters, processes: {team.size}")
     for name, tasks in zip(training.bank.names, training.bank.tasks, strict=True):
         training.say(f"{name}: {len(tasks)} tasks, {sum(map(len, tasks))} pairs")
+    if compiles and device.type == "cpu" and (reason := compile_layers(lm)):
+        training.say(f"not compiled: {reason}")
     report = training.fit(deadline)
     training.say(f"{report.stop.value} at step {training.progress.step}")
     if not team.rank:

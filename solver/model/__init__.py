@@ -3,6 +3,7 @@
 from solver.model.attention import ATTENTION, register_attention
 from solver.model.base import Base, load_base
 from solver.model.chunked import CHUNK, ChunkedCausalAttention
+from solver.model.compiling import compile_layers, uncompiled
 from solver.model.devices import choose_device, free_memory, native_dtype, peak_memory
 from solver.model.generate import generate
 from solver.model.libraries import library_versions, quiet_libraries
@@ -11,6 +12,7 @@ from solver.model.lora import attach_lora, dense_weight
 from solver.model.parallel import find_team
 from solver.model.prefix_cache import SharedPrefixCache
 from solver.model.probing import probe
+from solver.model.rotary import cast_weights
 from solver.model.running import forward_hidden, loss_sum, read_on, read_prompts
 from solver.model.saving import new_native, save_base, save_lm, save_random_llama
 from solver.model.text_base import TextBase, load_text_base
@@ -25,7 +27,9 @@ __all__ = [
     "SharedPrefixCache",
     "TextBase",
     "attach_lora",
+    "cast_weights",
     "choose_device",
+    "compile_layers",
     "cut_vocabulary",
     "dense_weight",
     "find_team",
@@ -49,4 +53,5 @@ __all__ = [
     "save_base",
     "save_lm",
     "save_random_llama",
+    "uncompiled",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
 from collections.abc import Sequence
@@ -106,10 +107,14 @@ def _forget_gguf(lm: Any) -> None:
 
 
 def read_weights(lm: Any, folder: Path) -> None:
-    """Fills a model with a saved base's weights; raises `InputError` if they are not of its shape."""
+    """Fills a model with a saved base's weights; raises `InputError` if they are not of its shape, or were trained with
+    other rotary frequencies."""
     from safetensors.torch import load_file
 
     try:
         lm.load_state_dict(load_file(folder / "model.safetensors"))
-    except (OSError, RuntimeError) as error:
+        stored = json.loads((folder / "config.json").read_text()).get("rope_parameters")
+    except (OSError, RuntimeError, ValueError) as error:
         raise InputError(f"{folder}: does not fit this model ({str(error).splitlines()[0]})") from None
+    if stored != lm.config.rope_parameters:
+        raise InputError(f"{folder}: its rotary frequencies are not this model's")

@@ -9,12 +9,17 @@ from typing import Any
 import torch
 
 from solver.model.attention import register_attention
+from solver.model.rotary import axial_rope
+
+HEAD, THETA, LONGEST = 64, 10000.0, 1 << 16
+"""Of the embedded base: channels of a head, the base of usual rotary frequencies, positions there can be."""
 
 
-def new_native(width: int, layers: int, feed_forward: int, vocabulary: int, seed: int) -> Any:
+def new_native(width: int, layers: int, feed_forward: int, vocabulary: int, seed: int, axial: bool = True) -> Any:
     """A fresh Qwen3-shaped causal LM (RMSNorm, rotary positions, QK-norm, SwiGLU), heads of 64, fp32.
 
     Output projections start at zero, so that the residual stream starts as the embedding alone.
+    axial: whether rotary frequencies see one axis of the grid each (`axial_rope`), not the usual geometric series.
     """
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
@@ -22,16 +27,17 @@ def new_native(width: int, layers: int, feed_forward: int, vocabulary: int, seed
         vocab_size=vocabulary,
         hidden_size=width,
         num_hidden_layers=layers,
-        num_attention_heads=width // 64,
-        num_key_value_heads=width // 64,
-        head_dim=64,
+        num_attention_heads=width // HEAD,
+        num_key_value_heads=width // HEAD,
+        head_dim=HEAD,
         intermediate_size=feed_forward,
         tie_word_embeddings=False,
-        max_position_embeddings=1 << 16,
+        max_position_embeddings=LONGEST,
         use_cache=False,
         bos_token_id=None,
         eos_token_id=13,
         pad_token_id=14,
+        rope_parameters=axial_rope(HEAD, THETA, LONGEST) if axial else {"rope_type": "default", "rope_theta": THETA},
     )
     config._attn_implementation = register_attention()
     torch.manual_seed(seed)
