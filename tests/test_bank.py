@@ -99,6 +99,25 @@ def test_drawn_recipes_encode_as_the_format_does(seed: int, permute_black: bool,
         assert_row_equals(batch, row, reference(all_pairs(*sources), recipe, geometric, 1))
 
 
+@pytest.mark.parametrize("first_supervised", [0, 1, 2])
+def test_inputs_are_targets_where_outputs_are(first_supervised: int) -> None:
+    """All but the first, which nothing before it tells anything about."""
+    bank = Bank([random_source(3)], CPU)
+    recipes = [recipe_of(bank, tuple(task), 0, IDENTITY_COLOURS) for task in bank.tasks[0]]
+    outputs = bank.encode(recipes, True, first_supervised)
+    both = bank.encode(recipes, True, first_supervised, inputs=True)
+    assert torch.equal(both.ids, outputs.ids)
+    for row, recipe in enumerate(recipes):
+        wanted, start = outputs.loss_mask[row].clone(), 0
+        for number, pair in enumerate(recipe.pairs):
+            height, width = bank.shapes[2 * pair].tolist()
+            shown = height * (width + 1)
+            if number >= max(1, first_supervised):
+                wanted[start + 1 : start + shown] = True  # what follows its marker
+            start += int(bank.spans[0][pair])
+        assert torch.equal(both.loss_mask[row], wanted)
+
+
 def test_a_batch_is_its_sequences_side_by_side() -> None:
     bank = Bank([random_source(2)], CPU)
     recipes = [bank.draw(random.Random(number), 500, 5, permute_black=False) for number in range(6)]

@@ -59,15 +59,11 @@ if __name__ == "__main__":
     train.development_tasks = lambda: HELD_OUT
     held_out.read_split = lambda _: (copy_task("measured", side=2),)
     probe.STEPS = 1
-    progress = train_base(
-        CONFIG,
-        Path(sys.argv[1]),
-        Path(sys.argv[1]) / "out",
-        SOURCES,
-        CPU,
-        Deadline.never(),
-        True,
-        team=find_team("cpu"),
-    )
-    torch.save(plain_steps(team), Path(sys.argv[1]) / f"plain{team.rank}.pt")
+    run = Path(sys.argv[1])
+    for _ in range(2):
+        # The second time it has only to find that nothing is left to do.
+        progress = train_base(
+            CONFIG, run, run / "out", SOURCES, team.device or CPU, Deadline.never(), resume=True, team=team
+        )
+    torch.save(plain_steps(team), run / f"plain{team.rank}.pt")
     print(f"ended after {progress.step} steps")

@@ -84,7 +84,7 @@ class Bank:
             if len(pairs) >= 2:
                 return Recipe(tuple(pairs), dihedral, random_colours(rng, permute_black), length)
 
-    def _describe(self, recipes: Sequence[Recipe], first_supervised: int) -> npt.NDArray[np.int64]:
+    def _describe(self, recipes: Sequence[Recipe], first_supervised: int, inputs: bool) -> npt.NDArray[np.int64]:
         """Ten integers per shown grid, [G, 10], in the order in which `encode` unpacks them."""
         fields = []
         for sequence, recipe in enumerate(recipes):
@@ -102,17 +102,23 @@ class Bank:
                     base, row_step = base + (out_height - 1) * row_step, -row_step
                 if flip_columns:
                     base, column_step = base + (out_width - 1) * column_step, -column_step
-                supervised = is_output and number // 2 >= first_supervised
+                pair = number // 2
+                supervised = pair >= first_supervised if is_output else inputs and pair >= max(1, first_supervised)
                 fields.append(
                     (sequence, start, count, out_width + 1, base, row_step, column_step, number, is_output, supervised)
                 )
                 start += count
         return np.array(fields, dtype=np.int64)
 
-    def encode(self, recipes: Sequence[Recipe], geometric: bool, first_supervised: int = 1) -> Batch:
-        """Right-padded tokens, positions and loss mask, each [B, T], on the bank's device."""
+    def encode(
+        self, recipes: Sequence[Recipe], geometric: bool, first_supervised: int = 1, inputs: bool = False
+    ) -> Batch:
+        """Right-padded tokens, positions and loss mask, each [B, T], on the bank's device.
+
+        Targets are the outputs from number `first_supervised` on and, if so wanted, the inputs too, but not the first.
+        """
         device = self.cells.device
-        table = torch.tensor(self._describe(recipes, first_supervised), device=device)
+        table = torch.tensor(self._describe(recipes, first_supervised, inputs), device=device)
         counts = table[:, 2]
         expanded = torch.repeat_interleave(table, counts, dim=0).unbind(1)
         sequence, start, count, stride, base, row_step, column_step, number, is_output, supervised = expanded

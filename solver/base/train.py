@@ -53,7 +53,8 @@ class BaseConfig:
     """Everything that decides what a training computes.
 
     tokens: planned training tokens (padding included); step_tokens: per optimiser step; micro_tokens: per forward;
-    geometric: positions tell rows and columns; axial: and so do the rotary frequencies, each one axis.
+    geometric: positions tell rows and columns; axial: and so do the rotary frequencies, each one axis;
+    first_supervised, inputs: which grids are targets (`Bank.encode`).
     """
 
     width: int = 192
@@ -68,6 +69,7 @@ class BaseConfig:
     micro_tokens: int = 4096
     max_pairs: int = 6
     first_supervised: int = 0
+    inputs: bool = True
     muon_lr: float = 0.02
     adam_lr: float = 0.003
     weight_decay: float = 0.0
@@ -127,7 +129,8 @@ def _data(bank: Bank, config: BaseConfig, progress: Progress, team: Team) -> Ite
         usable = len(recipes) // parts * parts
         while progress.used < usable:
             if progress.used % team.size == team.rank:
-                pending.append(bank.encode(recipes[progress.used], config.geometric, config.first_supervised))
+                recipe = recipes[progress.used]
+                pending.append(bank.encode(recipe, config.geometric, config.first_supervised, config.inputs))
             progress.used += 1
             if progress.used % parts == 0:
                 yield pending

@@ -18,7 +18,8 @@ class Processes(Team):
     def __init__(self, state: Any) -> None:
         self.rank: int = state.process_index
         self.size: int = state.num_processes
-        self.device: torch.device = state.device
+        # A processor has no number, whatever the library says: torch.load does not know one.
+        self.device: torch.device = torch.device("cpu") if state.device.type == "cpu" else state.device
 
     def total(self, number: float) -> float:
         value = torch.tensor([number], dtype=torch.float64 if self.device.type == "cpu" else torch.float32)
