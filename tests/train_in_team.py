@@ -65,5 +65,6 @@ if __name__ == "__main__":
         progress = train_base(
             CONFIG, run, run / "out", SOURCES, team.device or CPU, Deadline.never(), resume=True, team=team
         )
+        team.total(0.0)  # nobody goes on before the checkpoint is written
     torch.save(plain_steps(team), run / f"plain{team.rank}.pt")
     print(f"ended after {progress.step} steps")
