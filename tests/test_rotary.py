@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from solver.base.train import BaseConfig
+from solver.base.config import BaseConfig
 from solver.grid import InputError
 from solver.model import Quantize, cast_weights, forward_hidden, load_base, new_native, read_weights, save_base
 from solver.model.rotary import GRID_TURNS, TURNS, axial_rope

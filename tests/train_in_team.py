@@ -14,7 +14,8 @@ from torch import Tensor
 
 from solver.base import held_out, probe, train
 from solver.base.bank import Source
-from solver.base.train import BaseConfig, train_base
+from solver.base.config import BaseConfig
+from solver.base.train import train_base
 from solver.budget import Deadline
 from solver.model import find_team, loss_sum, quiet_libraries
 from solver.task import Pair

@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 
+from solver.base.config import BaseConfig
 from solver.base.sources import training_sources
-from solver.base.train import BaseConfig, train_base
+from solver.base.train import train_base
 from solver.budget import Deadline, parse_duration
 from solver.grid import InputError
 from solver.model import choose_device, find_team, quiet_libraries

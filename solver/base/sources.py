@@ -17,6 +17,14 @@ EVALUATION = ("arc1-evaluation", "arc2-evaluation")
 WEIGHTS = {"arc1-training": 0.55, "arc2-training": 0.15, "mini_arc": 0.08, "1d_arc": 0.04, "synthetic": 0.35}
 """How often each family is drawn, relative to the others that are there."""
 
+LICENCES = {
+    "arc1-training": "ARC-AGI-1, Apache-2.0; RE-ARC's examples, MIT, © 2024 Michael Hodel",
+    "arc2-training": "ARC-AGI-2, Apache-2.0",
+    "mini_arc": "Mini-ARC, Apache-2.0",
+    "1d_arc": "1D-ARC, MIT, © 2023 University of Toronto",
+    "synthetic": "programs of this project's search, MIT-0; some on inputs of ARC-AGI-1's training tasks, Apache-2.0",
+}
+
 HELD_OUT_EVERY = 7
 """Of the tasks that ARC-AGI-2's training split has of its own, one in so many is for development, not for training."""
 
@@ -35,6 +43,13 @@ def split_pairs(name: str) -> dict[str, tuple[Pair, ...]]:
 def evaluation_pairs() -> frozenset[Pair]:
     """Every pair of both evaluation splits: what training data must not contain."""
     return frozenset(pair for name in EVALUATION for pairs in split_pairs(name).values() for pair in pairs)
+
+
+def shared_pairs(sources: Iterable[Source]) -> dict[str, int]:
+    """How many pairs of these sources are in each evaluation split: none, if nothing is wrong."""
+    trained = {pair for source in sources for task in source.tasks for pair in task}
+    splits = {name: {pair for pairs in split_pairs(name).values() for pair in pairs} for name in EVALUATION}
+    return {name: len(trained & pairs) for name, pairs in splits.items()}
 
 
 def _zip_tasks(archive: Path, folder: str) -> Iterable[tuple[str, list[dict[str, object]]]]:

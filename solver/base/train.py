@@ -16,10 +16,12 @@ from typing import Any
 import torch
 
 from solver.base.bank import Bank, Recipe, Source, rounds
+from solver.base.card import PEAK, SHARED, SOURCES, card
+from solver.base.config import BaseConfig
 from solver.base.held_out import measured_banks, teacher_forced
 from solver.base.optimizer import MasterWeights
 from solver.base.probe import ttt_score
-from solver.base.sources import development_tasks
+from solver.base.sources import development_tasks, shared_pairs
 from solver.base.utilisation import flops, peak
 from solver.budget import Deadline, format_duration
 from solver.grid import InputError
@@ -28,7 +30,6 @@ from solver.model import (
     compile_layers,
     library_versions,
     loss_sum,
-    new_native,
     read_weights,
     save_base,
     uncompiled,
@@ -37,61 +38,11 @@ from solver.prompt import NATIVE_TOKENS
 from solver.task import Pair
 from solver.training import Batch, FitReport, Team, fit, warmup_stable_decay
 
-CURRICULUM = ((0.0, 384), (0.08, 512), (0.2, 768), (0.4, 1024), (0.65, 1536))
-"""(progress, longest sequence in tokens): short sequences first, they carry more outputs per second."""
-
-
 SHAPE = ("width", "layers", "feed_forward", "geometric", "axial")
 """What a training cannot go on with when it is another."""
 
 SHOW_EVERY = 30.0
 """Seconds between two live lines."""
-
-
-@dataclass(frozen=True, slots=True)
-class BaseConfig:
-    """Everything that decides what a training computes.
-
-    tokens: planned training tokens (padding included); step_tokens: per optimiser step; micro_tokens: per forward;
-    geometric: positions tell rows and columns; axial: and so do the rotary frequencies, each one axis;
-    first_supervised, inputs: which grids are targets (`Bank.encode`).
-    """
-
-    width: int = 192
-    layers: int = 6
-    feed_forward: int = 512
-    geometric: bool = True
-    axial: bool = True
-    permute_black: bool = False
-    seed: int = 0
-    tokens: float = 40e6
-    step_tokens: int = 12288
-    micro_tokens: int = 4096
-    max_pairs: int = 6
-    first_supervised: int = 0
-    inputs: bool = True
-    muon_lr: float = 0.02
-    adam_lr: float = 0.003
-    weight_decay: float = 0.0
-    clip: float = 1.0
-    warmup_steps: int = 50
-    decay: float = 0.3
-
-    def model(self) -> Any:
-        """A fresh model of this shape, fp32."""
-        axial = self.geometric and self.axial
-        return new_native(self.width, self.layers, self.feed_forward, len(NATIVE_TOKENS), self.seed, axial)
-
-    def steps(self) -> int:
-        return max(1, round(self.tokens / self.step_tokens))
-
-    def parts(self) -> int:
-        """Micro-batches of a step."""
-        return max(1, round(self.step_tokens / self.micro_tokens))
-
-    def longest(self, step: int) -> int:
-        progress = step / self.steps()
-        return max(length for start, length in CURRICULUM if progress >= start)
 
 
 @dataclass(slots=True)
@@ -266,27 +217,28 @@ class Training:
             self.note(**{f"{name}_{key}": round(value, 4) for key, value in score.items()})
             self.say(f"  {name}: " + ", ".join(f"{key} {value:.4g}" for key, value in score.items()))
 
-    def publish(self, out: Path, init: Path | None) -> None:
+    def publish(self, out: Path, init: Path | None, shared: Mapping[str, int]) -> None:
         """Writes the base as it is now, and how it came about."""
         save_base(self.lm, out, NATIVE_TOKENS, "geometric" if self.config.geometric else "sequential")
         families = zip(self.bank.names, self.bank.tasks, self.bank.weights, strict=True)
         facts = {
             "config": asdict(self.config),
             "init": None if init is None else init.name,
-            "sources (tasks, pairs, weight)": {
-                name: [len(tasks), sum(map(len, tasks)), weight] for name, tasks, weight in families
-            },
+            SOURCES: {name: [len(tasks), sum(map(len, tasks)), weight] for name, tasks, weight in families},
+            SHARED: dict(shared),
             "steps": self.progress.step,
             "tokens": self.progress.tokens,
             "seconds": round(self.progress.seconds),
             "device": str(self.device),
             "processes": self.team.size,
             "threads": torch.get_num_threads(),
-            "peak GFLOP/s": round(self.peak / 1e9),
+            PEAK: round(self.peak / 1e9),
             "versions": library_versions(),
         }
         (out / "training.json").write_text(json.dumps(facts, indent=2) + "\n")
         (out / "training_log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in self.progress.log))
+        parameters = sum(weight.numel() for weight in self.lm.parameters())
+        (out / "README.md").write_text(card(facts, self.progress.log, parameters))
 
 
 def train_base(
@@ -346,5 +298,5 @@ def train_base(
         training.measure()
         training.save()
         if out:
-            training.publish(out, init)
+            training.publish(out, init, shared_pairs(sources))
     return training.progress

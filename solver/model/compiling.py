@@ -28,7 +28,7 @@ def compile_layers(lm: Any) -> str | None:
     from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
     attention = AttentionInterface()[register_attention()]
-    AttentionInterface.register(WHOLE, torch.compiler.disable(attention))
+    AttentionInterface.register(WHOLE, torch.compiler.disable(attention))  # type: ignore[no-untyped-call]
     AttentionMaskInterface.register(WHOLE, sdpa_mask)
     lm.config._attn_implementation = WHOLE
     for layer in lm.model.layers:
