@@ -33,10 +33,10 @@ NATIVE = Profile(
     format=NativeFormat(),
     context=8192,
     lora=LoraSettings(rank=64, alpha=64, targets="all-linear"),
-    ttt=TttSettings(lr=4e-3, epochs=8, batch=4, micro_tokens=4096),
+    ttt=TttSettings(lr=8e-3, epochs=8, batch=4, micro_tokens=4096, first_supervised=0),
     small=True,
     licence="MIT-0",
-    seen=("arc1-training",),
+    seen=("arc1-training", "arc2-training"),
     left_out=("arc1-evaluation", "arc2-evaluation"),
 )
 

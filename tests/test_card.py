@@ -88,7 +88,7 @@ def test_a_long_curve_is_shortened_to_its_end(lines: int) -> None:
     "config",
     [
         BaseConfig(),
-        BaseConfig(tokens=26.5e6, decay=0.13, axial=False),
+        BaseConfig(tokens=37_685_084.0, decay=0.115, axial=False),
         BaseConfig(width=256, inputs=False, first_supervised=1, permute_black=True, geometric=False),
     ],
 )

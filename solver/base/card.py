@@ -89,7 +89,9 @@ def settings(config: Mapping[str, Any]) -> str:
 
 
 def _written(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 GEOMETRY = """**Position ids must be given.** They carry the grid's geometry: `grid * 1024 + row * 32 + column`{axes}.
