@@ -12,12 +12,15 @@ import numpy as np
 import torch
 
 from solver.augmentation import Dihedral, Episode, Transform, View, random_colours
-from solver.profiles import Profile
+from solver.profiles import Profile, TttSettings
 from solver.prompt import Encoded, Format, fit_context
 from solver.task import Task
 from solver.training import Batch
 
 DIHEDRALS = tuple(Dihedral)
+
+MEASURED_TOKENS = 4096
+"""Tokens of the prompts on which a task's losses before and after training are measured."""
 
 
 def leave_one_out(task: Task, view: View) -> Episode:
@@ -92,13 +95,36 @@ def micro_batches(encoded: Sequence[Encoded], tokens: int, pad_id: int, device: 
     return batches
 
 
+def by_step(encoded: Sequence[Encoded], settings: TttSettings) -> list[list[Encoded]]:
+    """The sequences, in their order, by optimiser step: as many as a step may hold, one at least."""
+    found: list[list[Encoded]] = []
+    tokens = 0
+    for one in encoded:
+        full = not found or len(found[-1]) == settings.batch
+        if full or (settings.step_tokens is not None and tokens + len(one) > settings.step_tokens):
+            found.append([])
+            tokens = 0
+        found[-1].append(one)
+        tokens += len(one)
+    return found
+
+
 def identity_examples(task: Task, fmt: Format, context: int) -> list[Encoded]:
-    """The leave-one-out tasks in the task's own frame, answers only as targets: what the losses are measured on."""
+    """The leave-one-out tasks in the task's own frame, answers only as targets: what the losses are measured on.
+
+    As many, from the first, as have `MEASURED_TOKENS` together, one at least: measuring must not cost many steps.
+    """
     count = len(task.train)
-    found = []
+    found: list[Encoded] = []
+    tokens = 0
     for left_out in range(count) if count > 1 else ():
         order = (*(number for number in range(count) if number != left_out), left_out)
         episode = fit_context(fmt, leave_one_out(task, View(Transform(), order)), context)
-        if episode is not None:
-            found.append(fmt.encode(episode, first_supervised=count))
+        if episode is None:
+            continue
+        encoded = fmt.encode(episode, first_supervised=count)
+        tokens += len(encoded)
+        if found and tokens > MEASURED_TOKENS:
+            break
+        found.append(encoded)
     return found

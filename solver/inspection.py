@@ -33,7 +33,7 @@ NATIVE = Profile(
     format=NativeFormat(),
     context=8192,
     lora=LoraSettings(rank=64, alpha=64, targets="all-linear"),
-    ttt=TttSettings(lr=8e-3, epochs=8, batch=4, micro_tokens=4096, first_supervised=0),
+    ttt=TttSettings(lr=4e-3, epochs=8, batch=4, step_tokens=1024, micro_tokens=4096, first_supervised=0),
     small=True,
     licence="MIT-0",
     seen=("arc1-training", "arc2-training"),

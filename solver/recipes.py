@@ -27,7 +27,8 @@ class TttSettings:
     """How a base is trained on one task's own demonstrations.
 
     lr: peak of a cosine with `warmup` (a fraction of the steps); epochs over at most `max_examples` distinct
-    examples, drawn afresh each epoch; batch: examples per optimiser step; micro_tokens: padded tokens per forward;
+    examples, drawn afresh each epoch; batch: most examples per optimiser step; step_tokens: most tokens of a step of
+    several examples, None for no bound; micro_tokens: padded tokens per forward;
     first_supervised: number of the first demonstration whose output is a target;
     converged_loss: stops when the mean loss (nats per target token) of `patience` steps is below it;
     embedding_lr: peak for the embeddings and the head where these are trained, None for the same.
@@ -39,6 +40,7 @@ class TttSettings:
     lr: float
     epochs: int = 2
     batch: int = 2
+    step_tokens: int | None = None
     max_examples: int = 250
     warmup: float = 0.1
     weight_decay: float = 0.0

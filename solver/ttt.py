@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from solver.budget import Clock, Deadline
-from solver.examples import examples, identity_examples, micro_batches
+from solver.examples import by_step, examples, identity_examples, micro_batches
 from solver.model import Base
 from solver.profiles import Profile, TttSettings
 from solver.prompt import Encoded
@@ -178,7 +178,7 @@ def _attempt(
     report.examples = len(first)
     if report.loss_before is None and measured:
         report.loss_before = _measure(base, measured, rung, report.events)
-    per_epoch = -(-len(first) // settings.batch)
+    per_epoch = len(by_step(first, settings))
     planner = StepPlanner(settings.epochs * per_epoch if plan.steps is None else plan.steps, plan)
     optimizer = adamw(base, settings)
     fitted = fit(
@@ -222,8 +222,7 @@ def _steps(
     settings = profile.ttt
     pool = first
     while True:
-        for start in range(0, len(pool), settings.batch):
-            chosen = pool[start : start + settings.batch]
+        for chosen in by_step(pool, settings):
             yield micro_batches(chosen, rung.micro_tokens, profile.format.pad_id, base.device)
         pool = examples(task, profile, rng, settings.max_examples)
 

@@ -19,7 +19,16 @@ from solver import ttt
 from solver.augmentation import Dihedral, Transform, View
 from solver.budget import Deadline
 from solver.decoding import greedy
-from solver.examples import collate, examples, identity_examples, leave_one_out, micro_batches, orders
+from solver.examples import (
+    MEASURED_TOKENS,
+    by_step,
+    collate,
+    examples,
+    identity_examples,
+    leave_one_out,
+    micro_batches,
+    orders,
+)
 from solver.grid import BLACK, Grid
 from solver.model import Base, loss_sum
 from solver.prompt import PAD, Encoded, NativeFormat
@@ -228,6 +237,29 @@ def test_losses_are_measured_on_each_demonstration_once_in_the_tasks_own_frame()
     for encoded, pair in zip(measured, task.train, strict=True):
         assert encoded.ids[encoded.loss_mask].tolist() == FORMAT.answer_ids(pair.output).tolist()
     assert identity_examples(task, FORMAT, 10) == []
+
+
+def test_losses_are_measured_on_few_prompts_of_a_large_task() -> None:
+    task = copy_task("large", demonstrations=5, side=20)
+    measured = identity_examples(task, FORMAT, 8192)
+    assert len(measured) == 1
+    assert 2 * len(measured[0]) > MEASURED_TOKENS
+
+
+@given(
+    st.lists(st.integers(1, 8), min_size=1, max_size=12), st.integers(1, 5), st.one_of(st.none(), st.integers(1, 400))
+)
+def test_a_step_holds_as_many_examples_as_fit_in_their_order(sides: list[int], batch: int, tokens: int | None) -> None:
+    rows = [random_prompt(number, side, answered=True) for number, side in enumerate(sides)]
+    found = by_step(rows, replace(TTT, batch=batch, step_tokens=tokens))
+    assert [id(one) for step in found for one in step] == [id(row) for row in rows]
+    bound = float("inf") if tokens is None else tokens
+    for number, step in enumerate(found):
+        assert len(step) <= batch
+        assert sum(map(len, step)) <= bound or len(step) == 1
+        # The next example would have been too many.
+        if number + 1 < len(found):
+            assert len(step) == batch or sum(map(len, step)) + len(found[number + 1][0]) > bound
 
 
 def test_collating_pads_on_the_right_with_no_target() -> None:
