@@ -27,7 +27,7 @@ from solver.model import Base
 from solver.prompt import OUTPUT
 from solver.recipes import ANSWER_ONLY
 from solver.task import Query, Task
-from solver.training import Stop
+from solver.training import Batch, Stop
 from tests.fakes import CPU, FakeClock, copy_task, tiny_base, tiny_folder, tiny_profile
 
 BY_KEY = {row.key: row for row in ROWS}
@@ -128,6 +128,23 @@ class TestShared:
             for row, own in ((BY_KEY["untrained"], None), (BY_KEY["shared"], adapter))
         )
         assert untrained != shared
+
+    @pytest.mark.parametrize(("tokens", "sequences"), [(None, 2), (1, 1)])
+    def test_its_steps_are_no_larger_than_a_tasks_own(
+        self, base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tokens: int | None, sequences: int
+    ) -> None:
+        rows: list[int] = []
+        whole = Base.loss_sum
+
+        def counted(self: Base, batch: Batch) -> tuple[torch.Tensor, int]:
+            rows.append(len(batch.ids))
+            return whole(self, batch)
+
+        monkeypatch.setattr(Base, "loss_sum", counted)
+        ttt = replace(base.profile.ttt, batch=2, step_tokens=tokens)
+        monkeypatch.setattr(base, "profile", replace(base.profile, ttt=ttt))
+        train_shared(base, OTHERS, 3, 0, tmp_path / "shared.pt", Deadline.never())
+        assert sum(rows) == 3 * sequences
 
     def test_tasks_of_which_nothing_can_be_left_out(self, base: Base, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="no demonstrations fit"):

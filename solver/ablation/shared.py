@@ -18,7 +18,7 @@ from torch import Tensor
 
 from solver.ablation.trial import load_adapter
 from solver.budget import Deadline
-from solver.examples import DIHEDRALS, example, micro_batches
+from solver.examples import DIHEDRALS, by_step, example, micro_batches
 from solver.model import Base
 from solver.profiles import Profile
 from solver.prompt import Encoded
@@ -110,7 +110,8 @@ def _batches(base: Base, tasks: Sequence[Task], seed: int, first: int, rung: Deg
     profile = replace(base.profile, context=rung.context)
     for step in itertools.count(first):
         rng = random.Random(f"{seed}:shared:{step}")
-        chosen = [_one(profile, tasks, rng) for _ in range(profile.ttt.batch)]
+        # Bounded as a task's own steps are, so that as many steps are as much training.
+        chosen = by_step([_one(profile, tasks, rng) for _ in range(profile.ttt.batch)], profile.ttt)[0]
         yield micro_batches(chosen, rung.micro_tokens, profile.format.pad_id, base.device)
 
 
