@@ -64,7 +64,7 @@ def submission_parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", help="cpu, cuda, cuda:1, … (default: every usable GPU, else the CPU)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--run-dir", type=Path, help="journal and log go here (default: runs/<time>)")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --run-dir")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --run-dir; channels may be added")
     parser.add_argument("--no-ttt", action="store_true", help="the model answers without being trained")
     parser.add_argument("--ttt-steps", type=int, help="exactly so many steps per task (default: what the time allows)")
     parser.add_argument("--passes", type=int, default=4, help="most visits to a task while time remains")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from solver.attempts import Attempts, Candidate, Channel
@@ -14,7 +15,7 @@ from solver.history import finished_inductions, finished_searches, finished_task
 from solver.journal import Json, read_journal
 from solver.records import InductionRecord, Outcome, SearchRecord, TaskRecord
 from solver.scheduler import WARM_UP_SHARE, Scheduler, easiest_first, expected_gain, induction_policy, search_policy
-from solver.settings import VOTES, Settings
+from solver.settings import CONCERNS, VOTES, Settings
 from solver.task import Query, Task
 from solver.visits import Visits, begin_visits, rescore
 from solver.voting import fallback
@@ -220,7 +221,17 @@ def _earlier(settings: Settings, tasks: Sequence[Task]) -> list[Json]:
     events = read_journal(path)
     for event in events:
         if event["event"] == "run":
-            for key, value in settings.fixed(tasks).items():
-                if event.get(key) != value:
-                    raise InputError(f"{path}: cannot resume: {key} was {event.get(key)!r}, now it is {value!r}")
+            _check_same(path, event, settings.fixed(tasks))
     return events
+
+
+def _check_same(path: Path, event: Json, now: Json) -> None:
+    """Raises `InputError` naming what differs from an earlier sitting; channels may have been added since."""
+    channels = event.get("channels") or []
+    for key, value in now.items():
+        if key == "channels" and channels:
+            same = set(channels) <= set(value)
+        else:
+            same = event.get(key) == value or (key in CONCERNS and CONCERNS[key] not in channels)
+        if not same:
+            raise InputError(f"{path}: cannot resume: {key} was {event.get(key)!r}, now it is {value!r}")

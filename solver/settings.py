@@ -19,6 +19,18 @@ from solver.voting import flat_vote, hierarchical_vote, poe_counts_vote, poe_vot
 CHANNELS = ("ttt", "search", "programs")
 """What people call the model, the program search, and the programs that a language model writes."""
 
+CONCERNS = {
+    "bases": "ttt",
+    "weights": "ttt",
+    "quantize": "ttt",
+    "decode": "ttt",
+    "ttt": "ttt",
+    "ttt_steps": "ttt",
+    "programs_base": "programs",
+    "programs_weights": "programs",
+}
+"""Settings of a run that mean nothing without one of its channels."""
+
 VOTES: dict[str, Vote] = {
     "hierarchical": hierarchical_vote,
     "flat": flat_vote,
@@ -97,7 +109,7 @@ class Settings:
         return None if self.search_seconds is None else math.inf
 
     def fixed(self, tasks: Sequence[Task]) -> dict[str, Any]:
-        """What must not change when a run is resumed."""
+        """What must not change when a run is resumed; a channel that is added brings what `CONCERNS` it along."""
         digest = hashlib.sha256(repr(sorted(tasks, key=lambda task: task.id)).encode()).hexdigest()
         return {
             "channels": self.channels(),

@@ -5,14 +5,14 @@ Solutions come in only to be compared with answers. Prints nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from solver.attempts import Candidate, Channel
 from solver.evaluation import Hits, Scores, Solutions, hits, recall, score
 from solver.fusion import Branch
-from solver.journal import read_journal
+from solver.journal import Json, read_journal
 from solver.records import INDUCTION_EVENT, SEARCH_EVENT, TASK_EVENT, InductionRecord, Record, SearchRecord, TaskRecord
 from solver.run_state import Run
 from solver.task import Query
@@ -22,8 +22,8 @@ from solver.task import Query
 class Summary:
     """A run's records, every pass of every task, and its totals.
 
-    passes, searches, inductions: records in the order they ended; branches: what decided the last answer to each test
-    input.
+    settings: of the last sitting; its `budget`, like `seconds`, is that of all sittings together; passes, searches,
+    inductions: records in the order they ended; branches: what decided the last answer to each test input.
     """
 
     settings: dict[str, Any]
@@ -80,10 +80,23 @@ def summarise(run: Run) -> Summary:
         else:
             continue
         branches |= {Query(record.task_id, index): branch for index, branch in enumerate(record.branches)}
-    seconds = sum(event["seconds"] for event in events if event["event"] == "end")
     problems = tuple(event["text"] for event in events if event["event"] == "problem")
-    settings = next(event for event in events if event["event"] == "run")
-    return Summary(settings, tuple(passes), seconds, problems, tuple(searches), branches, tuple(inductions))
+    sittings = [event for event in events if event["event"] == "run"]
+    settings = sittings[-1] | {"budget": sum(one["budget"] for one in sittings)}
+    return Summary(settings, tuple(passes), _seconds(events), problems, tuple(searches), branches, tuple(inductions))
+
+
+def _seconds(events: Sequence[Json]) -> float:
+    """Of wall clock, all sittings together; of one that was killed, until the last that is known of it."""
+    total = began = last = 0.0
+    for event in events:
+        if event["event"] == "run":
+            total, began, last = total + last - began, event["time"], event["time"]
+        elif event["event"] == "end":
+            total, began, last = total + event["seconds"], 0.0, 0.0
+        elif began:
+            last = event["time"]
+    return total + last - began
 
 
 @dataclass(frozen=True, slots=True)

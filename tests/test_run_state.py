@@ -489,11 +489,38 @@ class TestResume:
         assert state.answers[Query("task02", 0)] == Attempts(B, A), "both channels count"
         assert state.bases[0].scheduler.doubt == {"task02": 0}
 
-    def test_other_channels_are_another_run(self, tmp_path: Path) -> None:
+    def test_a_channel_can_be_added(self, tmp_path: Path) -> None:
+        tasks = make_tasks(2)
+        done = record(tasks[1], Outcome.DONE)
+        write_journal(make_settings(tmp_path), tasks, done)
+        state = fresh(tmp_path, tasks, resume=True, searchers=1, writer=WRITER)
+        assert state.bases[0].records == {"task01": done}
+        assert state.searching.waiting == ["task00", "task01"]
+        assert state.inducing.waiting == ["task00", "task01"]
+
+    def test_a_base_can_be_added_to_a_search(self, tmp_path: Path) -> None:
+        tasks = make_tasks(2)
+        alone = make_settings(tmp_path, profiles=(), devices=(), searchers=1)
+        found = searched(tasks[0], A)
+        with Journal(alone.journal) as journal:
+            journal.append("run", **alone.to_json(tasks))
+            journal.append(SEARCH_EVENT, **found.to_json())
+        state = fresh(tmp_path, tasks, resume=True, searchers=1, quantize="none")
+        assert state.searches == {"task00": found}
+        assert (state.bases[0].scheduler.waiting, state.bases[0].scheduler.deferred) == (["task01"], ["task00"])
+        assert state.searching.waiting == ["task01"]
+
+    def test_without_a_channel_it_is_another_run(self, tmp_path: Path) -> None:
+        tasks = make_tasks(1)
+        write_journal(make_settings(tmp_path, searchers=1), tasks)
+        with pytest.raises(InputError, match=r"channels was \['ttt', 'search'\], now it is \['ttt'\]"):
+            fresh(tmp_path, tasks, resume=True)
+
+    def test_what_an_earlier_channel_did_it_goes_on_doing(self, tmp_path: Path) -> None:
         tasks = make_tasks(1)
         write_journal(make_settings(tmp_path), tasks)
-        with pytest.raises(InputError, match=r"channels was \['ttt'\], now it is \['ttt', 'search'\]"):
-            fresh(tmp_path, tasks, resume=True, searchers=1)
+        with pytest.raises(InputError, match="quantize was 'nf4', now it is 'none'"):
+            fresh(tmp_path, tasks, resume=True, searchers=1, quantize="none")
 
     def test_finished_tasks_come_back_with_all_they_had(self, tmp_path: Path) -> None:
         tasks = make_tasks(4)

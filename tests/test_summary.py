@@ -130,7 +130,27 @@ class TestSummary:
         assert summary.last()["task00"].status is Outcome.DONE
         assert summary.seconds == 15.5
         assert summary.problems == ("worker 0 died",)
-        assert summary.settings["budget"] == 600.0
+        assert summary.settings["budget"] == 2 * run.settings.budget
+
+    def test_a_sitting_that_was_killed_lasted_until_the_last_that_is_known_of_it(self, run: Run) -> None:
+        now = Clock()
+        with Journal(run.settings.journal, now) as journal:
+            for killed in (True, False):
+                journal.append("run", **run.settings.to_json(TASKS))
+                now.now += 7
+                journal.append(TASK_EVENT, **TaskRecord("task00", Outcome.TIMED_OUT).to_json())
+                if not killed:
+                    now.now += 2
+                    journal.append("end", seconds=9.5, problems=[])
+                now.now += 1000
+        assert summarise(run).seconds == 7 + 9.5
+
+    def test_a_channel_that_was_added_later_is_told_of(self, tmp_path: Path, clock: Clock) -> None:
+        first, second = begun(tmp_path, clock), begun(tmp_path, clock, searchers=1)
+        with Journal(first.settings.journal) as journal:
+            for sitting in (first, second):
+                journal.append("run", **sitting.settings.to_json(TASKS))
+        assert summarise(second).settings["channels"] == ["ttt", "search"]
 
     def test_candidates_of_repeated_passes_are_counted_once(self) -> None:
         query = Query("a", 0)
