@@ -10,7 +10,7 @@ from typing import NoReturn
 from solver.deciding import StopEarly
 from solver.grid import InputError
 from solver.profiles import Decode
-from solver.settings import CHANNELS, VOTES
+from solver.settings import CHANNELS, DEFAULT_VOTE, VOTES
 from solver.task import SPLITS
 
 
@@ -81,8 +81,9 @@ def submission_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--vote",
         choices=tuple(VOTES),
-        default="hierarchical",
-        help="by counts, in two levels or one; or by how probable all views hold a candidate (product of experts)",
+        default=DEFAULT_VOTE,
+        help="by how probable all views hold a candidate (product of experts), times how often they say it (default), "
+        "or alone; by counts, in two levels as in the paper or in one",
     )
     parser.add_argument(
         "--stop-early",

@@ -41,6 +41,9 @@ VOTES: dict[str, Vote] = {
 SCORED_VOTES = ("poe", "poe+counts")
 """Those that need candidates to be scored."""
 
+DEFAULT_VOTE = "poe+counts"
+"""What people get who name none: on held-out development tasks it chose best (LOG.md, 28 November 2026)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:

@@ -344,7 +344,7 @@ class TestSettings:
         assert settings.run_dir == Path("runs/one")
         assert settings.budget == 12 * 3600
         assert settings.profiles[0].folder == Path("base")
-        assert (settings.quantize, settings.vote, settings.seed) == ("nf4", "hierarchical", 0)
+        assert (settings.quantize, settings.vote, settings.seed) == ("nf4", "poe+counts", 0)
         assert (settings.ttt, settings.ttt_steps, settings.passes, settings.resume) == (True, None, 4, False)
         assert (settings.decode, settings.stop_early) == (Decode.GREEDY, StopEarly.EXACT)
         assert settings.profiles[0].decoding == DecodeSettings()
