@@ -203,7 +203,7 @@ def _ablate(options: argparse.Namespace) -> int:
         print("no task is done under every row yet; the same command goes on")
     else:
         console = Console(width=max(Console().width, 140))
-        console.print(findings.table(found, any(levels.values())))
+        console.print(findings.table(found))
     if options.plot and found:
         findings.plot(found, options.plot, f"{profile.name}: what each part of test-time training gives")
     return 0

@@ -184,7 +184,11 @@ class TestFindings:
 
     def rows(self, entries: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         found = findings.findings(entries, {"step": 9}, self.tasks, self.levels, self.solutions)
-        assert findings.table(found, True).row_count == len(found)
+        shown = findings.table(found)
+        assert shown.row_count == len(found)
+        for level in found[0]["levels"] if found else ():
+            (column,) = (column for column in shown.columns if column.header == level)
+            assert [*column.cells] == [str(one["levels"][level]) for one in found]
         return {one["key"]: one for one in found}
 
     def test_rows_and_choices_are_scored(self, tmp_path: Path) -> None:

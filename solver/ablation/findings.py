@@ -16,6 +16,8 @@ from solver.grid import InputError
 from solver.task import Task
 from solver.voting import hierarchical_vote
 
+CAPTION = f"seconds: mean over tasks; paper: {PAPER}"
+
 ORACLE = "oracle over the candidates"
 """What a perfect choice among them would solve."""
 
@@ -117,37 +119,27 @@ def _spent(entries: Sequence[Json]) -> Json:
     }
 
 
-def table(found: Sequence[Json], levels: bool) -> Table:
-    """For people. levels: whether tasks have them."""
+def table(found: Sequence[Json]) -> Table:
+    """For people."""
     count = found[0]["tasks"]
-    shown = Table(title=f"{count} tasks", title_justify="left", caption=f"paper: {PAPER}", caption_justify="left")
-    names = [
-        "",
-        "tasks solved",
-        "score",
-        "paper, of 80",
-        "training steps",
-        "seconds a task: training, decoding",
-        "views",
-    ]
-    if levels:
-        names.insert(2, "by level")
-    for name in names:
-        shown.add_column(name, justify="left" if not name else "right")
+    shown = Table(title=f"{count} tasks", title_justify="left", caption=CAPTION, caption_justify="left")
+    by_level = list(found[0]["levels"])
+    trained = ("paper, of 80", "steps a task", "training, s", "decoding, s", "views")
+    shown.add_column("", no_wrap=True)
+    for name in ("tasks solved", *by_level, "score", *trained):
+        shown.add_column(name, justify="right")
     part = found[0]["part"]
     for one in found:
         if one["part"] != part:
             shown.add_section()
             part = one["part"]
-        cells = [one["title"], str(one["solved"]), f"{100 * one['score']:.2f} %"]
-        if levels:
-            cells.insert(2, ", ".join(f"{name} {solved}" for name, solved in one["levels"].items()))
+        cells = [one["title"], str(one["solved"])]
+        cells += [*(str(one["levels"][name]) for name in by_level), f"{100 * one['score']:.2f} %"]
         if part == "training":
-            seconds = f"{one['ttt_seconds']:.1f}, {one['decode_seconds']:.1f}"
-            steps = "" if one["steps"] is None else f"{one['steps']:.0f}"
-            views = f"{one['views']} of {one['planned_views']}"
-            paper = "" if one["paper"] is None else str(one["paper"])
-            cells += [paper, steps, seconds, views + (f", {one['failed']} failed" if one["failed"] else "")]
+            cells += ["" if one[name] is None else f"{one[name]:.0f}" for name in ("paper", "steps")]
+            cells += [f"{one[name]:.1f}" for name in ("ttt_seconds", "decode_seconds")]
+            failed = f", {one['failed']} failed" if one["failed"] else ""
+            cells.append(f"{one['views']} of {one['planned_views']}{failed}")
         shown.add_row(*cells)
     return shown
 
@@ -182,7 +174,7 @@ def plot(found: Sequence[Json], path: Path, title: str) -> None:
     axes.set_title(title, loc="left", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
     if names or known:
-        axes.legend(fontsize=8, loc="lower right", frameon=False)
+        figure.legend(fontsize=8, loc="outside lower center", ncols=len(names) + 1, frameon=False)
     try:
         figure.savefig(path)
     except (OSError, ValueError) as error:
