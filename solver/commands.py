@@ -24,6 +24,7 @@ from solver.journal import read_journal
 from solver.options import complain
 from solver.preflight import command as preflight
 from solver.profiles import find_base
+from solver.settings import JOURNAL
 from solver.task import SPLITS, Task, read_challenges, read_json, read_split, select
 
 
@@ -144,7 +145,7 @@ def _add_tune(parser: argparse.ArgumentParser) -> None:
 
 
 def _tune(options: argparse.Namespace) -> int:
-    searches = [*finished_searches(read_journal(options.run_dir / "journal.jsonl")).values()]
+    searches = [*finished_searches(read_journal(options.run_dir / JOURNAL)).values()]
     points = tune.curve(searches, _solutions(options))
     Console().print(tune.table(points, len(searches)))
     if options.plot:

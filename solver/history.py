@@ -34,6 +34,12 @@ def finished_tasks(events: Iterable[Mapping[str, Any]], base: int = 0) -> dict[s
     return records
 
 
+def last_channels(events: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """The channels of the newest sitting; none if there was none."""
+    sittings = [event for event in events if event.get("event") == "run"]
+    return frozenset(sittings[-1]["channels"]) if sittings else frozenset()
+
+
 def last_scores(events: Iterable[Mapping[str, Any]]) -> dict[Query, dict[Grid, float]]:
     """The scores of each query's candidates, of all bases, that were given last."""
     scores: dict[Query, dict[Grid, float]] = {}

@@ -57,7 +57,8 @@ def rows(summary: Summary, tasks: int, verdict: Verdict | None) -> Rows:
     if summary.searches or summary.inductions:
         yield from branch_rows(summary, verdict)
     yield "worker seconds by stage", _stages(summary)
-    yield "wall clock", f"{format_duration(summary.seconds)} of {format_duration(summary.settings['budget'])}"
+    sittings = f", in {summary.sittings} sittings" if summary.sittings > 1 else ""
+    yield "wall clock", f"{format_duration(summary.seconds)} of {format_duration(summary.settings['budget'])}{sittings}"
     peak = max((0, *(one.peak_memory for one in summary.all())))
     yield "peak memory of a worker", f"{peak / 2**30:.2f} GiB"
     yield "failures", _failures(summary)

@@ -167,15 +167,13 @@ def new_run(settings: Settings, tasks: Sequence[Task], clock: Clock) -> Run:
         _induction_scheduler(settings, [task for task in tasks if not _written(inductions.get(task.id))], clock()),
         clock,
     )
-    for records in earlier:
-        for task_id, record in records.items():
-            state.answers |= {Query(task_id, index): attempts for index, attempts in enumerate(record.attempts)}
     if len(state.bases) > 1:
         rescore(state.bases, last_scores(events))
-        for task in tasks:
-            if any(task.id in records for records in earlier):
-                state.conclude(task.id)
-            state.tell(task.id, state.bases[1:])
+    for task in tasks:
+        # Not what was recorded: this sitting may vote otherwise.
+        if any(task.id in records for records in earlier):
+            state.conclude(task.id)
+        state.tell(task.id, state.bases[1:])
     for base in state.bases:
         for task_id in base.records:
             base.scheduler.doubt[task_id] = state.doubt(task_id)
@@ -227,11 +225,11 @@ def _earlier(settings: Settings, tasks: Sequence[Task]) -> list[Json]:
 
 def _check_same(path: Path, event: Json, now: Json) -> None:
     """Raises `InputError` naming what differs from an earlier sitting; channels may have been added since."""
-    channels = event.get("channels") or []
+    channels = set(event.get("channels") or ())
     for key, value in now.items():
         if key == "channels" and channels:
-            same = set(channels) <= set(value)
+            same = channels <= set(value)
         else:
-            same = event.get(key) == value or (key in CONCERNS and CONCERNS[key] not in channels)
+            same = event.get(key) == value or (key in CONCERNS and not CONCERNS[key] & channels)
         if not same:
             raise InputError(f"{path}: cannot resume: {key} was {event.get(key)!r}, now it is {value!r}")

@@ -19,17 +19,20 @@ from solver.voting import flat_vote, hierarchical_vote, poe_counts_vote, poe_vot
 CHANNELS = ("ttt", "search", "programs")
 """What people call the model, the program search, and the programs that a language model writes."""
 
+JOURNAL = "journal.jsonl"
+"""A run's record, in its directory."""
+
 CONCERNS = {
-    "bases": "ttt",
-    "weights": "ttt",
-    "quantize": "ttt",
-    "decode": "ttt",
-    "ttt": "ttt",
-    "ttt_steps": "ttt",
-    "programs_base": "programs",
-    "programs_weights": "programs",
+    "bases": {"ttt"},
+    "weights": {"ttt"},
+    "quantize": {"ttt", "programs"},
+    "decode": {"ttt"},
+    "ttt": {"ttt"},
+    "ttt_steps": {"ttt"},
+    "programs_base": {"programs"},
+    "programs_weights": {"programs"},
 }
-"""Settings of a run that mean nothing without one of its channels."""
+"""Settings of a run that mean nothing to it without one of these channels."""
 
 VOTES: dict[str, Vote] = {
     "hierarchical": hierarchical_vote,
@@ -42,7 +45,7 @@ SCORED_VOTES = ("poe", "poe+counts")
 """Those that need candidates to be scored."""
 
 DEFAULT_VOTE = "poe+counts"
-"""What people get who name none: on held-out development tasks it chose best (LOG.md, 28 November 2026)."""
+"""What people get who name none (LOG.md, 28 November 2026: votes on development tasks)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ class Settings:
 
     @property
     def journal(self) -> Path:
-        return self.run_dir / "journal.jsonl"
+        return self.run_dir / JOURNAL
 
     def reserve(self) -> float:
         """Seconds kept at the end for the last vote, the last write and the table."""

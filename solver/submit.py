@@ -20,11 +20,13 @@ from solver import evaluation, live, report, summary
 from solver.budget import parse_duration
 from solver.deciding import StopEarly
 from solver.grid import InputError
+from solver.history import last_channels
+from solver.journal import read_journal
 from solver.options import chosen_channels
 from solver.places import Places, check_writable, find_places, usable_memory, visible_gpus
 from solver.profiles import Decode, Profile, attached_writers, find_base, find_writer
 from solver.runner import run
-from solver.settings import Settings
+from solver.settings import JOURNAL, Settings
 from solver.task import Task, read_challenges, read_split, select
 
 SEARCH_MEMORY = 2 * 2**30
@@ -33,8 +35,7 @@ SEARCH_MEMORY = 2 * 2**30
 
 def submit(options: argparse.Namespace, began: float) -> int:
     """Solves what the options name and writes the submission; returns the exit code. Raises `InputError`."""
-    # On a CPU a base of 8B writes a program in minutes: there it joins in only when asked for.
-    channels = chosen_channels(options, bool(visible_gpus() and attached_writers()))
+    channels = _channels(options)
     places = find_places(options)
     tasks = select(_read_tasks(places), filter(None, options.task_ids.split(",")), places.limit)
     profiles = _profiles(options, places) if "ttt" in channels else ()
@@ -50,6 +51,16 @@ def submit(options: argparse.Namespace, began: float) -> int:
     report.show(console, summed_up, len(tasks), verdict)
     console.print(f"wrote {settings.output}", highlight=False, markup=False)
     return 0
+
+
+def _channels(options: argparse.Namespace) -> frozenset[str]:
+    """What is asked for; where nothing is, those of the run that is gone on with, or the usual ones."""
+    if options.resume and options.run_dir and options.channels is None and options.programs_base is None:
+        journal = options.run_dir / JOURNAL
+        if journal.exists() and (recorded := last_channels(read_journal(journal))):
+            return recorded
+    # On a CPU a base of 8B writes a program in minutes: there it joins in only when asked for.
+    return chosen_channels(options, bool(visible_gpus() and attached_writers()))
 
 
 def _profiles(options: argparse.Namespace, places: Places) -> tuple[Profile, ...]:

@@ -33,6 +33,7 @@ class Summary:
     searches: tuple[SearchRecord, ...] = field(default=())
     branches: Mapping[Query, Branch] = field(default_factory=dict)
     inductions: tuple[InductionRecord, ...] = field(default=())
+    sittings: int = 1
 
     def last(self, base: int | None = None) -> dict[str, TaskRecord]:
         """The newest record of each task, by one base or by any."""
@@ -82,21 +83,31 @@ def summarise(run: Run) -> Summary:
         branches |= {Query(record.task_id, index): branch for index, branch in enumerate(record.branches)}
     problems = tuple(event["text"] for event in events if event["event"] == "problem")
     sittings = [event for event in events if event["event"] == "run"]
-    settings = sittings[-1] | {"budget": sum(one["budget"] for one in sittings)}
-    return Summary(settings, tuple(passes), _seconds(events), problems, tuple(searches), branches, tuple(inductions))
+    return Summary(
+        sittings[-1] | {"budget": sum(one["budget"] for one in sittings)},
+        tuple(passes),
+        _seconds(events),
+        problems,
+        tuple(searches),
+        branches,
+        tuple(inductions),
+        len(sittings),
+    )
 
 
 def _seconds(events: Sequence[Json]) -> float:
-    """Of wall clock, all sittings together; of one that was killed, until the last that is known of it."""
-    total = began = last = 0.0
-    for event in events:
+    """Of wall clock, all sittings together: each says at its end how long it was; one that was killed lasted from the
+    beginning of its work to the last that is known of it."""
+    total, began, last = 0.0, None, 0.0
+    for event in (*events, {"event": "run", "time": 0.0}):
         if event["event"] == "run":
-            total, began, last = total + last - began, event["time"], event["time"]
+            if began is not None:
+                total += max(0.0, last - began)
+            began = event["time"]
         elif event["event"] == "end":
-            total, began, last = total + event["seconds"], 0.0, 0.0
-        elif began:
-            last = event["time"]
-    return total + last - began
+            total, began = total + event["seconds"], None
+        last = event["time"]
+    return total
 
 
 @dataclass(frozen=True, slots=True)

@@ -593,6 +593,23 @@ class TestSubmission:
         assert len(Script(desk / "notes").read("jobs")) == 3
         assert len(SearchScript(desk / "notes").searched()) == 3
 
+    def test_resume_has_the_same_channels_unless_others_are_named(
+        self, capsys: pytest.CaptureFixture[str], desk: Path
+    ) -> None:
+        words = (*SOURCE, "--device", "cpu", "--workers", "1", "--no-ttt", "--time-budget", "90s")
+        words = (*words, "--solutions", "solutions.json")
+        assert cli.submission((*words, "--channels", "ttt")) == 0
+        assert "program search" not in capsys.readouterr().out
+        assert cli.submission((*words, "--resume")) == 0
+        assert "program search" not in capsys.readouterr().out
+        assert SearchScript(desk / "notes").searched() == []
+        assert cli.submission((*words, "--resume", "--channels", "ttt,search")) == 0
+        printed = " ".join(capsys.readouterr().out.replace("│", " ").split())
+        for text in ("model alone", "program search alone", "3 of 3 tasks searched", "in 3 sittings"):
+            assert text in printed
+        assert len(Script(desk / "notes").read("jobs")) == 3
+        assert len(SearchScript(desk / "notes").searched()) == 3
+
     def test_three_channels(self, capsys: pytest.CaptureFixture[str], desk: Path) -> None:
         writer = ("--programs-base", str(write_base(desk / "writer")), "--device", "cpu", "--workers", "1")
         words = (*SOURCE, *writer, "--no-ttt", "--time-budget", "90s", "--solutions", "solutions.json")

@@ -17,7 +17,7 @@ from solver.journal import Journal
 from solver.records import INDUCTION_EVENT, SEARCH_EVENT, TASK_EVENT, InductionRecord, Outcome, SearchRecord, TaskRecord
 from solver.run_state import Run, new_run
 from solver.scheduler import LEAST_VISIT, WARM_UP_SHARE, induction_policy, search_policy
-from solver.settings import VOTES, Settings
+from solver.settings import CONCERNS, VOTES, Settings
 from solver.task import Query, Task
 from solver.voting import fallback
 from tests.fake_worker import PROFILE, make_tasks
@@ -516,11 +516,20 @@ class TestResume:
         with pytest.raises(InputError, match=r"channels was \['ttt', 'search'\], now it is \['ttt'\]"):
             fresh(tmp_path, tasks, resume=True)
 
-    def test_what_an_earlier_channel_did_it_goes_on_doing(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("alone", [{}, {"profiles": (), "writer": WRITER}])
+    def test_what_an_earlier_channel_did_it_goes_on_doing(self, tmp_path: Path, alone: dict[str, Any]) -> None:
+        tasks = make_tasks(1)
+        write_journal(make_settings(tmp_path, **alone), tasks)
+        with pytest.raises(InputError, match="quantize was 'nf4', now it is 'none'"):
+            fresh(tmp_path, tasks, resume=True, searchers=1, writer=WRITER, quantize="none")
+
+    def test_what_goes_with_a_channel_is_compared_once_it_is_there(self, tmp_path: Path) -> None:
         tasks = make_tasks(1)
         write_journal(make_settings(tmp_path), tasks)
-        with pytest.raises(InputError, match="quantize was 'nf4', now it is 'none'"):
-            fresh(tmp_path, tasks, resume=True, searchers=1, quantize="none")
+        write_journal(make_settings(tmp_path, writer=WRITER), tasks)
+        with pytest.raises(InputError, match="programs_base was 'writer', now it is 'other'"):
+            fresh(tmp_path, tasks, resume=True, writer=Path("other"))
+        assert CONCERNS.keys() <= make_settings(tmp_path).fixed(tasks).keys()
 
     def test_finished_tasks_come_back_with_all_they_had(self, tmp_path: Path) -> None:
         tasks = make_tasks(4)
@@ -529,8 +538,8 @@ class TestResume:
         state = fresh(tmp_path, tasks, resume=True)
         assert state.bases[0].records == {"task01": records[0], "task02": records[2]}
         assert state.bases[0].found["task02"] == list(records[2].candidates)
-        assert state.answers[Query("task01", 1)] == Attempts(A, C)
-        assert state.answers[Query("task02", 0)] == Attempts(B, C)
+        assert state.answers[Query("task01", 1)].first == A
+        assert state.answers[Query("task02", 0)].first == B
         assert state.bases[0].scheduler.waiting == ["task00", "task03"]
         assert state.bases[0].scheduler.passes == {"task01": 1, "task02": 2}
         assert state.bases[0].scheduler.doubt == {"task01": 0, "task02": 0}
@@ -547,7 +556,7 @@ class TestResume:
         assert state.bases[0].records == {}
         assert state.bases[0].found == {"task00": [candidate(Query("task00", 0), A)]}
         assert state.bases[0].stale == {"task00"}
-        assert state.answers[Query("task00", 0)] == Attempts(A, C)
+        assert state.answers[Query("task00", 0)].first == A
 
     @pytest.mark.parametrize(("status", "passes"), [(Outcome.TIMED_OUT, 2), (Outcome.FAILED, 1)])
     def test_a_later_pass_without_end_leaves_the_task_finished(
@@ -562,6 +571,22 @@ class TestResume:
 
     def test_without_a_journal_it_is_a_new_run(self, tmp_path: Path) -> None:
         assert fresh(tmp_path, make_tasks(2), resume=True).bases[0].scheduler.waiting == ["task00", "task01"]
+
+    def test_another_vote_counts_for_what_was_finished_before(self, tmp_path: Path) -> None:
+        (task,) = tasks = make_tasks(1)
+        (query,) = task.queries()
+        found = [*(candidate(query, A, dihedral) for dihedral in Dihedral), candidate(query, B)]
+        found = [replace(one, score={A: -9.0, B: -1.0}[one.grid]) for one in found]
+        done = TaskRecord(task.id, Outcome.DONE, tuple(found), (Attempts(A, B),))
+        write_journal(make_settings(tmp_path, vote="hierarchical"), tasks, done)
+        for vote, attempts in (("hierarchical", Attempts(A, B)), ("poe+counts", Attempts(B, A))):
+            assert fresh(tmp_path, tasks, resume=True, vote=vote).answers == {query: attempts}
+
+    def test_another_base_beside_the_first_is_another_run(self, tmp_path: Path) -> None:
+        tasks = make_tasks(1)
+        write_journal(make_settings(tmp_path), tasks)
+        with pytest.raises(InputError, match="bases was"):
+            fresh(tmp_path, tasks, resume=True, profiles=(PROFILE, replace(PROFILE, name="other")))
 
     def test_every_earlier_start_must_agree(self, tmp_path: Path) -> None:
         tasks = make_tasks(1)

@@ -143,7 +143,10 @@ class TestSummary:
                     now.now += 2
                     journal.append("end", seconds=9.5, problems=[])
                 now.now += 1000
-        assert summarise(run).seconds == 7 + 9.5
+            journal.append("run", **run.settings.to_json(TASKS))
+        summary = summarise(run)
+        assert (summary.seconds, summary.sittings) == (7 + 9.5, 3)
+        assert table(summary)["wall clock"] == "16s of 30m00s, in 3 sittings"
 
     def test_a_channel_that_was_added_later_is_told_of(self, tmp_path: Path, clock: Clock) -> None:
         first, second = begun(tmp_path, clock), begun(tmp_path, clock, searchers=1)
