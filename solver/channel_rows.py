@@ -56,12 +56,10 @@ def decoding_rows(counts: Sequence[dict[str, Any]]) -> Rows:
     total: Counter[str] = Counter()
     for one in counts:
         total.update(one)
-    parts = [
-        f"{total['views']} of {total['planned']} decoded",
-        f"{total['saved']} left out as decided",
-        f"{total['unparsed']} without an answer",
-        f"{total['passes']} forward passes",
-    ]
+    parts = [f"{total['views']} of {total['planned']} decoded"]
+    if total["saved"]:
+        parts.append(f"{total['saved']} left out as decided")
+    parts += [f"{total['unparsed']} without an answer", f"{total['passes']} forward passes"]
     if total["drafted"]:
         share = 100 * total["accepted"] / total["drafted"]
         parts.append(f"{total['drafted']} draft tokens, {share:.0f} % of them right")

@@ -37,7 +37,7 @@ def finished_tasks(events: Iterable[Mapping[str, Any]], base: int = 0) -> dict[s
 def last_channels(events: Iterable[Mapping[str, Any]]) -> frozenset[str]:
     """The channels of the newest sitting; none if there was none."""
     sittings = [event for event in events if event.get("event") == "run"]
-    return frozenset(sittings[-1]["channels"]) if sittings else frozenset()
+    return frozenset(sittings[-1].get("channels") or ()) if sittings else frozenset()
 
 
 def last_scores(events: Iterable[Mapping[str, Any]]) -> dict[Query, dict[Grid, float]]:

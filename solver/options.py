@@ -89,7 +89,8 @@ def submission_parser() -> argparse.ArgumentParser:
         "--stop-early",
         choices=[one.value for one in StopEarly],
         default=StopEarly.EXACT.value,
-        help="leave out views that cannot change the attempts (exact), or hardly the model's first answer (likely)",
+        help="with votes by counts: leave out views that cannot change the attempts (exact), or hardly the model's "
+        "first answer (likely)",
     )
     return parser
 

@@ -26,7 +26,7 @@ from solver.options import chosen_channels
 from solver.places import Places, check_writable, find_places, usable_memory, visible_gpus
 from solver.profiles import Decode, Profile, attached_writers, find_base, find_writer
 from solver.runner import run
-from solver.settings import JOURNAL, Settings
+from solver.settings import JOURNAL, SCORED_VOTES, Settings
 from solver.task import Task, read_challenges, read_split, select
 
 SEARCH_MEMORY = 2 * 2**30
@@ -113,6 +113,8 @@ def _settings(
             raise InputError(f"--{name.replace('_', '-')} {value}: is too small")
     if options.resume and options.run_dir is None:
         raise InputError("--resume: needs the --run-dir of the run to go on with")
+    if options.stop_early == StopEarly.LIKELY.value and options.vote in SCORED_VOTES:
+        raise InputError(f"--stop-early likely: is of no use with --vote {options.vote}, which asks every view")
     devices, threads = _devices(options, profiles, writer)
     cap = options.search_seconds
     searchers = _searchers(options, devices) if search else 0

@@ -76,7 +76,7 @@ class TestDecoding:
         counts = {"views": 8, "planned": 8, "searches": 5, "cut": 2, "scored": 4, "score_passes": 3}
         shown = table(summary_of(TaskRecord("a", Outcome.DONE, decoding=counts)))
         assert shown["views"] == (
-            "8 of 8 decoded, 0 left out as decided, 0 without an answer, 0 forward passes, "
+            "8 of 8 decoded, 0 without an answer, 0 forward passes, "
             "5 searched, 2 of them cut short, 4 candidates scored in 3 passes"
         )
 

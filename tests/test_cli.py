@@ -181,6 +181,7 @@ class TestRefusals:
             (["--vote", "loud"], ["--vote", "loud", "hierarchical"]),
             (["--decode", "beam"], ["--decode", "beam", "greedy"]),
             (["--stop-early", "always"], ["--stop-early", "always", "exact"]),
+            (["--stop-early", "likely"], ["--stop-early likely", "--vote poe+counts"]),
             (["--decode", "dfs", "--decode-threshold", "0"], ["--decode-threshold 0", "probability"]),
             (["--decode", "dfs", "--decode-threshold", "1"], ["--decode-threshold 1", "probability"]),
             (["--decode", "dfs", "--decode-threshold", "nan"], ["--decode-threshold nan", "probability"]),

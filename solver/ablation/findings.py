@@ -16,7 +16,7 @@ from solver.grid import InputError
 from solver.task import Task
 from solver.voting import hierarchical_vote
 
-CAPTION = f"seconds: mean over tasks; paper: {PAPER}"
+CAPTION = f"steps, seconds: means; training's rows by the hierarchical vote, as in the paper: {PAPER}"
 
 ORACLE = "oracle over the candidates"
 """What a perfect choice among them would solve."""
@@ -174,7 +174,7 @@ def plot(found: Sequence[Json], path: Path, title: str) -> None:
     axes.set_title(title, loc="left", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
     if names or known:
-        figure.legend(fontsize=8, loc="outside lower center", ncols=len(names) + 1, frameon=False)
+        figure.legend(fontsize=8, loc="outside lower center", ncols=min(5, len(names) + 1), frameon=False)
     try:
         figure.savefig(path)
     except (OSError, ValueError) as error:
