@@ -5,9 +5,10 @@ has had its pass and time remains, the tasks whose answers are least agreed on g
 program search have a scheduler each; what a search finds out reaches the bases' through `learned`.
 
 Where search and models work on the same cores they take turns: first all seats search, for at most `SEARCH_SHARE` of
-the time and `SEARCH_LONGEST` a task; whoever is done with that makes room for a model. A search with cores of its own
-runs from the start and may take longer. A model that writes programs has the devices before the one that is trained
-on each task, for at most `INDUCTION_SHARE` of the time; what settles a task then saves its training.
+the time (more in a resumed run, where models have visited tasks before) and `SEARCH_LONGEST` a task; whoever is done
+with that makes room for a model. A search with cores of its own runs from the start and may take longer. A model that
+writes programs has the devices before the one that is trained on each task, for at most `INDUCTION_SHARE` of the time;
+what settles a task then saves its training.
 
 Where several bases are trained, each has the devices before the next one: all but the last visit every task once, for
 at most `EARLY_SHARE` of the time; the last has the rest and all further passes. By then most tasks have answers, so the
@@ -240,6 +241,12 @@ def search_policy(
     if turns:
         return Policy(now + share * max(0.0, stop - now), workers, longest=longest or SEARCH_LONGEST)
     return Policy(stop, workers, longest=longest or SEARCH_LONGEST_ALONE)
+
+
+def search_share(waiting: int, tasks: int) -> float:
+    """Of the time left, what the search takes where the model waits for its cores: all of it, but for what is left to
+    the tasks that still wait for their first visit (in a resumed run few of the `tasks`, or none)."""
+    return 1 - (1 - SEARCH_SHARE) * waiting / tasks
 
 
 def induction_policy(now: float, stop: float, workers: int, turns: bool) -> Policy:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from solver.crew import AnySettings, Crew
 from solver.jobs import SearcherSettings, WorkerSettings, WriterSettings
 from solver.run_state import Run
-from solver.scheduler import early_stop, induction_policy, room_beside, search_policy
+from solver.scheduler import early_stop, induction_policy, room_beside, search_policy, search_share
 from solver.settings import Settings
 
 
@@ -112,8 +112,9 @@ class Staff:
     def _begin_search(self) -> None:
         settings, scheduler = self.state.settings, self.state.searching
         longest = settings.longest_search()
-        workers = scheduler.policy.workers
-        scheduler.policy = search_policy(self.state.clock(), settings.stop(), workers, True, longest=longest)
+        workers, now, tasks = scheduler.policy.workers, self.state.clock(), len(self.state.tasks)
+        waiting = max((len(base.scheduler.waiting) for base in self.state.bases), default=tasks)
+        scheduler.policy = search_policy(now, settings.stop(), workers, True, search_share(waiting, tasks), longest)
 
     def _begin_induction(self) -> None:
         """Called twice: when there is room, so that loading has an end too, and when the first base is loaded."""

@@ -28,6 +28,7 @@ from solver.scheduler import (
     induction_policy,
     room_beside,
     search_policy,
+    search_share,
 )
 
 SLACK = 1e-6
@@ -448,6 +449,11 @@ class TestSearchPolicy:
         assert all(grant.ends - now <= SEARCH_LONGEST + SLACK for now, grant in made)
         assert sum(grant.ends - now for now, grant in made) <= seconds * workers * SEARCH_SHARE + SLACK
         assert sorted(grant.task_id for _, grant in made) == names(tasks), "every task is searched, once"
+
+    def test_its_share_is_what_tasks_without_a_visit_do_not_need(self) -> None:
+        assert search_share(40, 40) == SEARCH_SHARE
+        assert search_share(0, 40) == 1
+        assert search_share(10, 40) == pytest.approx(1 - (1 - SEARCH_SHARE) / 4)
 
     def test_with_cores_of_its_own_it_has_the_whole_run(self) -> None:
         assert search_policy(100.0, 700.0, 3, turns=False) == Policy(700.0, 3, 1, longest=SEARCH_LONGEST_ALONE)

@@ -109,6 +109,17 @@ class TestTurns:
         staff.fill(clock.now)
         assert (numbers(staff.induction), numbers(staff.models[0])) == ([], [1, 0])
 
+    def test_the_search_leaves_less_time_where_the_model_has_visited_tasks_before(
+        self, tmp_path: Path, clock: Clock
+    ) -> None:
+        run = begun(tmp_path, clock, devices=("cpu",), searchers=1)
+        run.bases[0].scheduler.waiting = run.bases[0].scheduler.waiting[:1]
+        staff, end = staffed(run), run.settings.stop()
+        staff.fill(clock.now)
+        get_ready(staff, staff.search)
+        kept = (1 - SEARCH_SHARE) / len(TASKS)
+        assert run.searching.policy.stop == pytest.approx(clock.now + (1 - kept) * (end - clock.now))
+
     def test_the_share_begins_when_there_is_room_and_anew_when_the_base_is_loaded(
         self, tmp_path: Path, clock: Clock
     ) -> None:
