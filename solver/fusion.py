@@ -43,7 +43,8 @@ class Branch(Enum):
     PROGRAM_FIRST = "program first"
     """They differ, and the program is unique: its answer, then the model's."""
     MODEL_FIRST = "model first"
-    """They differ, and no program is unique: the model's answer, then the best program's."""
+    """They differ, and no program is unique: the model's answer, then that of the best program that reproduces
+    everything or, where none does, the model's next."""
     MODEL_ONLY = "model only"
     PROGRAM_ONLY = "program only"
     NEITHER = "neither"
@@ -152,13 +153,12 @@ def _order(
 ) -> tuple[Grid, ...]:
     """All answers, the best first; repeats do not matter."""
     match branch:
-        case Branch.AGREE:
-            # Then what else explains all demonstrations, what other views said, what other programs said.
+        case Branch.AGREE | Branch.MODEL_FIRST:
+            # Then what else explains all demonstrations, what other views said, what other programs said: one that is
+            # wrong where the answer is known is hardly ever right where it is not.
             return ranking[0], *perfect, *ranking, *programs
         case Branch.PROGRAM_FIRST:
             return programs[0], *ranking
-        case Branch.MODEL_FIRST:
-            return ranking[0], *programs
         case _:
             return *programs, *ranking
 

@@ -3,9 +3,9 @@
 Every answer that a coming view may give counts as possible, new grids and none at all included, and so does every
 log-probability, on which ties turn. What is asked of the model's ranking depends on the programs' answers (`fusion`):
 
-- no program has an answer: the ranking's first two entries, in their order, are the attempts;
-- the model's answer comes first and a program's second (or the other way round): the first entry alone, and where the
-  program is unique even that may change into the program's own answer;
+- no program reproduces every demonstration: the ranking's first two entries, in their order, are the attempts;
+- the model's answer comes first and such a program's second (or the other way round): the first entry alone, and
+  where the program is unique even that may change into the program's own answer;
 - the two agree: the first entry, and the second where no other program reproduces every demonstration.
 
 So the question is put to `fuse` itself: which first two entries can the ranking come to have, and do all such pairs
