@@ -238,8 +238,8 @@ class TestSomeChannels:
 class TestDevices:
     def test_the_model_gets_the_device_that_was_left(self, tmp_path: Path, play: Play) -> None:
         tasks = make_tasks(2)
-        # The first is at work until the model has begun; the second has nothing to do after its task.
-        writing = WriterScript(tmp_path, load_for={1: "writings"}, pause_for={"task00": "workers"})
+        # The first is at work until the model has a task; the second has nothing to do after its own.
+        writing = WriterScript(tmp_path, load_for={1: "writings"}, pause_for={"task00": "jobs"})
         play(tasks, writing, **TWO_DEVICES)
         workers = [line.split()[1] for line in writing.read("writings")]
         assert workers == ["0", "1"]
