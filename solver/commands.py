@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from solver import comparison, evaluation, standings, tune
+from solver import comparison, evaluation, revoting, standings, tune
 from solver.ablation import command as ablation
 from solver.ablation import findings
 from solver.attempts import check_submission, read_submission
@@ -150,6 +150,17 @@ def _tune(options: argparse.Namespace) -> int:
     Console().print(tune.table(points, len(searches)))
     if options.plot:
         tune.plot(points, len(searches), options.plot)
+    return 0
+
+
+def _add_votes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run_dir", type=Path, help="the --run-dir of a run with the model's channel")
+    _add_truth(parser)
+
+
+def _votes(options: argparse.Namespace) -> int:
+    elections = revoting.by_vote(read_journal(options.run_dir / JOURNAL), _solutions(options))
+    Console().print(revoting.table(elections))
     return 0
 
 
@@ -289,6 +300,7 @@ COMMANDS = (
     Command("cut-vocabulary", "write a base with its format's tokens only", _add_rewriting, _cut_vocabulary),
     Command("bench", "seconds and memory of a public model's shape, with random weights", _add_bench, _bench),
     Command("tune", "what a finished run would have scored with fewer seconds", _add_tune, _tune),
+    Command("votes", "what a finished run's model would have scored with each vote", _add_votes, _votes),
     Command("compare-decoding", "every way to decode and to choose, on the same adapters", _add_compare, _compare),
     Command("ablate", "which part of test-time training gives what, as in the paper", _add_ablate, _ablate),
 )
