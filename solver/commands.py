@@ -20,11 +20,10 @@ from solver.ablation import findings
 from solver.attempts import check_submission, read_submission
 from solver.grid import InputError
 from solver.history import finished_searches
-from solver.journal import read_journal
+from solver.journal import JOURNAL, read_journal
 from solver.options import complain
 from solver.preflight import command as preflight
 from solver.profiles import find_base
-from solver.settings import JOURNAL
 from solver.task import SPLITS, Task, read_challenges, read_json, read_split, select
 
 

@@ -14,7 +14,7 @@ from solver.attempts import Candidate
 from solver.encoding import Json
 from solver.grid import InputError
 from solver.history import finished_inductions, finished_searches
-from solver.journal import Journal, read_journal, read_resumed
+from solver.journal import JOURNAL, Journal, read_journal, read_resumed
 from solver.profiles import Profile, find_base
 from solver.task import Task
 
@@ -73,7 +73,7 @@ def compare(
         torch.set_num_threads(options.threads)
     terms = Terms(options.seed, options.ttt_seconds, options.ttt_steps, not options.no_generate)
     known = programs(options.programs)
-    path: Path = options.run_dir / "journal.jsonl"
+    path: Path = options.run_dir / JOURNAL
     settings = {
         "base": profile.name,
         "orders": profile.orders,
@@ -105,7 +105,7 @@ def programs(run_dir: Path | None) -> dict[str, tuple[Candidate, ...]]:
     """What programs said in an earlier run, by task."""
     if run_dir is None:
         return {}
-    events = read_journal(run_dir / "journal.jsonl")
+    events = read_journal(run_dir / JOURNAL)
     found: dict[str, tuple[Candidate, ...]] = {}
     for records in (finished_searches(events).values(), finished_inductions(events).values()):
         _add(found, ((record.task_id, record.candidates) for record in records))

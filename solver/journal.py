@@ -19,6 +19,9 @@ from solver.grid import InputError
 
 Json = dict[str, Any]
 
+JOURNAL = "journal.jsonl"
+"""What a journal is called, in its run's directory."""
+
 
 def _parse(path: Path, data: bytes) -> tuple[list[Json], int]:
     """The events in a journal's bytes, and how many bytes they take; only the last line may be torn."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from rich.table import Table
@@ -19,6 +19,7 @@ from solver.history import finished_tasks, last_scores
 from solver.records import TASK_EVENT
 from solver.settings import SCORED_VOTES, VOTES
 from solver.task import Query
+from solver.visits import rescored
 
 PERFECT = "a perfect choice"
 """Whatever is right among the candidates."""
@@ -36,13 +37,8 @@ class Election:
 def last_candidates(events: Sequence[Mapping[str, Any]]) -> list[Candidate]:
     """Of every base's newest record of each task, with the scores that were given last."""
     bases = sorted({event["base"] for event in events if event.get("event") == TASK_EVENT})
-    scores = last_scores(events)
-    return [
-        replace(one, score=scores[one.query].get(one.grid)) if one.query in scores else one
-        for base in bases
-        for record in finished_tasks(events, base).values()
-        for one in record.candidates
-    ]
+    records = (record for base in bases for record in finished_tasks(events, base).values())
+    return rescored((one for record in records for one in record.candidates), last_scores(events))
 
 
 def by_vote(events: Sequence[Mapping[str, Any]], solutions: Solutions) -> list[Election]:

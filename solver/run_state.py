@@ -169,20 +169,19 @@ def new_run(settings: Settings, tasks: Sequence[Task], clock: Clock) -> Run:
     )
     if len(state.bases) > 1:
         rescore(state.bases, last_scores(events))
-    for task in tasks:
-        # Not what was recorded: this sitting may vote otherwise.
-        if any(task.id in records for records in earlier):
-            state.conclude(task.id)
-        state.tell(task.id, state.bases[1:])
+        for task in tasks:
+            state.tell(task.id, state.bases[1:])
     for base in state.bases:
         for task_id in base.records:
             base.scheduler.doubt[task_id] = state.doubt(task_id)
     for search in searches.values():
         state.searched(search)
-        state.conclude(search.task_id)
     for induction in inductions.values():
         state.written(induction)
-        state.conclude(induction.task_id)
+    for task_id in state.tasks:
+        # Not the attempts that were recorded: this sitting may vote otherwise.
+        if state.candidates(task_id):
+            state.conclude(task_id)
     return state
 
 

@@ -12,15 +12,13 @@ from typing import Any
 from solver.claims import seen_in_training
 from solver.deciding import StopEarly
 from solver.fusion import Vote
+from solver.journal import JOURNAL
 from solver.profiles import Decode, Profile
 from solver.task import Task
 from solver.voting import flat_vote, hierarchical_vote, poe_counts_vote, poe_vote
 
 CHANNELS = ("ttt", "search", "programs")
 """What people call the model, the program search, and the programs that a language model writes."""
-
-JOURNAL = "journal.jsonl"
-"""A run's record, in its directory."""
 
 CONCERNS = {
     "bases": {"ttt"},

@@ -21,12 +21,12 @@ from solver.budget import parse_duration
 from solver.deciding import StopEarly
 from solver.grid import InputError
 from solver.history import last_channels
-from solver.journal import read_journal
+from solver.journal import JOURNAL, read_journal
 from solver.options import chosen_channels
 from solver.places import Places, check_writable, find_places, usable_memory, visible_gpus
 from solver.profiles import Decode, Profile, attached_writers, find_base, find_writer
 from solver.runner import run
-from solver.settings import JOURNAL, SCORED_VOTES, Settings
+from solver.settings import SCORED_VOTES, Settings
 from solver.task import Task, read_challenges, read_split, select
 
 SEARCH_MEMORY = 2 * 2**30

@@ -93,13 +93,15 @@ def _begin(
     return Visits(number, scheduler, records, found, sizes, earlier.keys() - records.keys())
 
 
+def rescored(candidates: Iterable[Candidate], scores: Mapping[Query, Mapping[Grid, float]]) -> list[Candidate]:
+    """The candidates, those of these queries with their scores, or with none."""
+    return [replace(one, score=scores[one.query].get(one.grid)) if one.query in scores else one for one in candidates]
+
+
 def rescore(bases: Iterable[Visits], scores: Mapping[Query, Mapping[Grid, float]]) -> None:
     """Gives the candidates of these queries their scores, and those without one none: scores from other views, or from
     another base, cannot be compared with these."""
     tasks = {query.task_id for query in scores}
     for base in bases:
         for task_id in tasks & base.found.keys():
-            base.found[task_id][:] = [
-                replace(one, score=scores[one.query].get(one.grid)) if one.query in scores else one
-                for one in base.found[task_id]
-            ]
+            base.found[task_id][:] = rescored(base.found[task_id], scores)

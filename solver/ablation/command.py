@@ -16,7 +16,7 @@ from solver.ablation.work import Crowd, Work, WorkerTerms, shared_training, tria
 from solver.budget import Deadline, parse_duration
 from solver.encoding import Json
 from solver.grid import InputError
-from solver.journal import Journal, read_resumed
+from solver.journal import JOURNAL, Journal, read_resumed
 from solver.profiles import Profile
 from solver.task import Task
 
@@ -119,7 +119,7 @@ def ablate(
             raise InputError(f"--{name} {getattr(options, name)}: must be at least 1")
     terms = Terms(options.seed, options.ttt_steps, options.ttt_seconds, options.decode_seconds)
     study = Study(tasks, chosen_rows(options.rows, options.quantize))
-    path: Path = options.run_dir / "journal.jsonl"
+    path: Path = options.run_dir / JOURNAL
     settings = {
         "base": profile.name,
         "quantize": options.quantize,

@@ -17,7 +17,7 @@ from typing import Any
 
 from solver.attempts import check_submission
 from solver.grid import InputError
-from solver.journal import read_journal
+from solver.journal import JOURNAL, read_journal
 from solver.preflight.check import Check, Status
 from solver.records import SEARCH_EVENT, TASK_EVENT, SearchRecord, TaskRecord
 from solver.task import read_challenges, read_json
@@ -122,7 +122,7 @@ def _read(place: Path) -> tuple[list[dict[str, Any]], str]:
     try:
         tasks = read_challenges(place / "task.json")
         problems = check_submission(read_json(place / "submission.json"), tasks, "its submission")
-        events = read_journal(place / "run" / "journal.jsonl")
+        events = read_journal(place / "run" / JOURNAL)
     except InputError as error:
         return [], str(error)
     problems += [event["text"] for event in events if event["event"] == "problem"]
