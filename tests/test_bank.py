@@ -168,11 +168,17 @@ def test_a_round_can_be_entered_in_its_middle() -> None:
     assert list(resumed) == whole[4:]
 
 
-@pytest.mark.parametrize("tokens", [400, 1000, 4096])
-def test_batches_keep_to_their_token_budget(tokens: int) -> None:
+@pytest.mark.parametrize("tokens", [100, 400, 1000, 4096])
+@pytest.mark.parametrize("count", [12, 20])
+def test_batches_of_a_round_have_like_lengths_and_as_many_tokens_each(tokens: int, count: int) -> None:
     bank = Bank([random_source(8)], CPU)
-    batches = list(rounds(bank, 0, 0, 300, 5, tokens, permute_black=False))
-    assert all(bank.encode(batch, geometric=True).tokens() <= tokens for batch in batches)
-    assert sum(recipe.length for batch in batches for recipe in batch) >= 12 * tokens
+    batches = list(rounds(bank, 0, 0, 300, 5, tokens, permute_black=False, count=count))
+    assert len(batches) == count
+    sizes = [sum(recipe.length for recipe in batch) for batch in batches]
+    assert sum(sizes) >= count * tokens
+    longest = max(recipe.length for batch in batches for recipe in batch)
+    assert all(sizes), "also where a sequence is longer than a batch"
+    if tokens >= longest:
+        assert all(abs(size - sum(sizes) / count) <= longest for size in sizes)
     lengths = sorted((min(r.length for r in batch), max(r.length for r in batch)) for batch in batches)
-    assert all(longest <= shortest for (_, longest), (shortest, _) in itertools.pairwise(lengths))
+    assert all(long <= short for (_, long), (short, _) in itertools.pairwise(lengths))

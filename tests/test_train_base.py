@@ -16,9 +16,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from solver.base import held_out, probe, train
+from solver.base.bank import Recipe
 from solver.base.probe import asked, ttt_score
 from solver.base.train import Progress, train_base
-from solver.base.utilisation import flops, peak
+from solver.base.utilisation import Arithmetic, peak
 from solver.budget import Deadline
 from solver.grid import InputError
 from solver.model import forward_hidden, loss_sum, new_native
@@ -166,6 +167,29 @@ class TestTeam:
             for name, weight in alone.items():
                 torch.testing.assert_close(together[name], weight)
 
+    @pytest.mark.parametrize("size", [1, 2, 3, 6])
+    def test_a_step_is_shared_out_whole_and_evenly(self, size: int) -> None:
+        rng = random.Random(size)
+        arithmetic = Arithmetic(token=1000, target=0, pair=3)
+        step = [
+            [Recipe((number,), 0, (), rng.randint(50, 900)) for number in range(rng.randint(1, 4))] for _ in range(12)
+        ]
+
+        def work(parts: list[list[Recipe]]) -> float:
+            return sum(arithmetic.of_sequences(recipe.length for recipe in part) for part in parts)
+
+        team = Team()
+        team.size = size
+        shares = []
+        for team.rank in range(size):
+            shares.append(train.share_out(step, arithmetic, team))
+        given = [part for share in shares for part in share]
+        assert sorted(map(id, given)) == sorted(map(id, step))
+        assert {len(share) for share in shares} == {12 // size}
+        dealt = [work(step[rank::size]) for rank in range(size)]
+        assert max(map(work, shares)) <= max(dealt)
+        assert max(map(work, shares)) - min(map(work, shares)) <= max(work([part]) for part in step)
+
     def test_micro_batches_that_cannot_be_shared_out(self, tmp_path: Path) -> None:
         team = Team()
         team.size = 3
@@ -188,14 +212,17 @@ class TestUtilisation:
         # that are added in place, two of the six of a forward and a backward pass.
         masked = 4 * 2 * 64 * length * (length - 1)
         # Some versions of transformers make a small product of the rotary angles too.
-        assert flops(lm, batch) == pytest.approx(counter.get_total_flops() + attention - 3 * masked, rel=1e-3)
+        assert Arithmetic.of(lm).of_batch(batch) == pytest.approx(
+            counter.get_total_flops() + attention - 3 * masked, rel=1e-3
+        )
 
     def test_padding_is_not_counted(self) -> None:
         lm = new_native(64, 2, 128, len(NATIVE_TOKENS), 0)
         ids = torch.zeros(1, 30, dtype=torch.long)
         batch = Batch(ids, torch.arange(30)[None], torch.ones(1, 30, dtype=torch.bool))
         more = [torch.nn.functional.pad(part, (0, 10), value=PAD if part is ids else 0) for part in batch_parts(batch)]
-        assert flops(lm, batch) == flops(lm, Batch(*more))
+        arithmetic = Arithmetic.of(lm)
+        assert arithmetic.of_batch(batch) == arithmetic.of_batch(Batch(*more)) == arithmetic.of_sequences([30], 30)
 
     def test_the_peak_is_more_than_a_tiny_product_does(self) -> None:
         ticks = iter(range(10**6))

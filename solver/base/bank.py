@@ -144,26 +144,34 @@ class Bank:
 
 
 def rounds(
-    bank: Bank, seed: int, number: int, max_length: int, max_pairs: int, tokens: int, permute_black: bool
+    bank: Bank,
+    seed: int,
+    number: int,
+    max_length: int,
+    max_pairs: int,
+    tokens: int,
+    permute_black: bool,
+    count: int = 12,
 ) -> Iterator[list[Recipe]]:
-    """The batches of round `number`: like lengths together, about `tokens` tokens each, in random order.
+    """The `count` batches of round `number`: like lengths together, in random order.
 
-    A function of its arguments alone, so that training resumes exactly where it stopped.
+    Each has about `tokens` tokens (at either end half a sequence more or less), because processes that train together
+    wait for whoever has most to do. A function of its arguments alone: training resumes exactly where it stopped.
     """
     rng = random.Random(f"{seed}:{number}")
     pool: list[Recipe] = []
     total = 0
-    while total < 12 * tokens:
+    while total < count * tokens or len(pool) < count:
         pool.append(bank.draw(rng, max_length, max_pairs, permute_black))
         total += pool[-1].length
     pool.sort(key=lambda recipe: recipe.length)
-    batches: list[list[Recipe]] = []
-    current: list[Recipe] = []
-    for recipe in pool:
-        if current and recipe.length * (len(current) + 1) > tokens:
-            batches.append(current)
-            current = []
-        current.append(recipe)
-    batches.append(current)
+    batches: list[list[Recipe]] = [[] for _ in range(count)]
+    before, last = 0, -1
+    for place, recipe in enumerate(pool):
+        # Where the middle of its tokens is, were all in one row; but no batch is left out, nor left over at the end.
+        wanted = (2 * before + recipe.length) * count // (2 * total)
+        last = max(last, count - (len(pool) - place), min(wanted, last + 1))
+        batches[last].append(recipe)
+        before += recipe.length
     rng.shuffle(batches)
     yield from batches

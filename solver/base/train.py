@@ -7,6 +7,7 @@ in the data, so a stopped and resumed training sees what an undisturbed one woul
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -22,7 +23,7 @@ from solver.base.held_out import measured_banks, teacher_forced
 from solver.base.optimizer import MasterWeights
 from solver.base.probe import ttt_score
 from solver.base.sources import development_tasks, shared_pairs
-from solver.base.utilisation import flops, peak
+from solver.base.utilisation import Arithmetic, peak
 from solver.budget import Deadline, format_duration
 from solver.grid import InputError
 from solver.model import (
@@ -41,6 +42,9 @@ from solver.training import Batch, FitReport, Team, fit, warmup_stable_decay
 SHAPE = ("width", "layers", "feed_forward", "geometric", "axial")
 """What a training cannot go on with when it is another."""
 
+LEAST_ROUND = 48
+"""Micro-batches that are drawn, sorted by length and shuffled together, at least."""
+
 SHOW_EVERY = 30.0
 """Seconds between two live lines."""
 
@@ -58,14 +62,26 @@ class Progress:
     log: list[dict[str, Any]] = field(default_factory=list)
 
 
-def _data(bank: Bank, config: BaseConfig, progress: Progress, team: Team) -> Iterator[list[Batch]]:
+def share_out(step: Sequence[list[Recipe]], arithmetic: Arithmetic, team: Team) -> list[list[Recipe]]:
+    """Those of a step's micro-batches that are this process's: as many for each, and about as much arithmetic."""
+    costs = {number: arithmetic.of_sequences(recipe.length for recipe in part) for number, part in enumerate(step)}
+    order = sorted(costs, key=lambda number: costs[number], reverse=True)
+    # Dealt there and back, so that nobody always gets the larger one of two neighbours.
+    mine = [
+        number
+        for place, number in enumerate(order)
+        if team.rank == (turn := place % (2 * team.size)) or team.rank == 2 * team.size - 1 - turn
+    ]
+    return [step[number] for number in mine]
+
+
+def _data(bank: Bank, config: BaseConfig, progress: Progress, team: Team, work: Arithmetic) -> Iterator[list[Batch]]:
     """Micro-batches by step, from the recorded place on; of each step, this process's share."""
     parts = config.parts()
-    pending: list[Batch] = []
     while True:
         if progress.used == 0:
             progress.longest = config.longest(progress.step)
-        recipes: list[list[Recipe]] = list(
+        batches = list(
             rounds(
                 bank,
                 config.seed,
@@ -74,18 +90,17 @@ def _data(bank: Bank, config: BaseConfig, progress: Progress, team: Team) -> Ite
                 config.max_pairs,
                 config.micro_tokens,
                 config.permute_black,
+                count=math.ceil(LEAST_ROUND / parts) * parts,
             )
         )
         # Whole steps only, so that a round never ends inside one and the place in the data is exact.
-        usable = len(recipes) // parts * parts
-        while progress.used < usable:
-            if progress.used % team.size == team.rank:
-                recipe = recipes[progress.used]
-                pending.append(bank.encode(recipe, config.geometric, config.first_supervised, config.inputs))
-            progress.used += 1
-            if progress.used % parts == 0:
-                yield pending
-                pending = []
+        while progress.used + parts <= len(batches):
+            step = batches[progress.used : progress.used + parts]
+            progress.used += parts
+            yield [
+                bank.encode(recipes, config.geometric, config.first_supervised, config.inputs)
+                for recipes in share_out(step, work, team)
+            ]
         progress.round, progress.used = progress.round + 1, 0
 
 
@@ -173,8 +188,9 @@ class Training:
         )
 
     def _counted(self) -> Iterator[list[Batch]]:
-        for batches in _data(self.bank, self.config, self.progress, self.team):
-            self.work += sum(flops(self.lm, batch) for batch in batches)
+        arithmetic = Arithmetic.of(self.lm)
+        for batches in _data(self.bank, self.config, self.progress, self.team, arithmetic):
+            self.work += sum(map(arithmetic.of_batch, batches))
             yield batches
 
     def _on_step(self, step: int, loss: float) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from solver.prompt import PAD
 from solver.training import Batch
 
 SIDES = {"cpu": (512, 1024, 2048), "cuda": (4096, 8192)}
@@ -37,19 +39,35 @@ def peak(device: torch.device, clock: Callable[[], float] = time.perf_counter) -
     return best
 
 
-def flops(lm: Any, batch: Batch) -> float:
-    """Of a forward and a backward pass over a batch, padding not counted: three times the forward pass's.
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """FLOP of a forward and a backward pass: for each token, each target, and each pair of tokens of which one sees the
+    other. The backward pass has twice the forward pass's.
 
-    Two per weight of every matrix product and token, and under causal attention four per layer, channel and pair of
-    tokens of which one sees the other (Kaplan et al. 2020, "Scaling Laws for Neural Language Models", section 2.1; they
-    leave out that half of the pairs are masked). Embeddings, norms and the softmax are not counted.
+    Two per weight of every matrix product and token, and under causal attention four per layer, channel and pair
+    (Kaplan et al. 2020, "Scaling Laws for Neural Language Models", section 2.1; they leave out that half of the pairs
+    are masked). Embeddings, norms and the softmax are not counted.
     """
-    config = lm.config
-    matrices = sum(weight.numel() for name, weight in lm.named_parameters() if weight.ndim == 2 and "layers" in name)
-    head = lm.lm_head.weight.numel()
-    channels: int = config.num_hidden_layers * config.num_attention_heads * config.head_dim
-    # Sequences are padded on the right, with a token that is nowhere else.
-    lengths = (batch.ids != config.pad_token_id).sum(1).tolist()
-    pairs = sum(length * (length + 1) / 2 for length in lengths)
-    targets = int(batch.loss_mask.sum())
-    return float(3 * (2 * matrices * sum(lengths) + 2 * head * targets + 4 * channels * pairs))
+
+    token: int
+    target: int
+    pair: int
+
+    @classmethod
+    def of(cls, lm: Any) -> Arithmetic:
+        config = lm.config
+        matrices = sum(
+            weight.numel() for name, weight in lm.named_parameters() if weight.ndim == 2 and "layers" in name
+        )
+        channels: int = config.num_hidden_layers * config.num_attention_heads * config.head_dim
+        return cls(6 * matrices, 6 * lm.lm_head.weight.numel(), 12 * channels)
+
+    def of_sequences(self, lengths: Iterable[int], targets: int = 0) -> float:
+        """FLOP of sequences of these lengths, in tokens, with so many targets in all."""
+        return self.target * targets + sum(length * (self.token + self.pair * (length + 1) / 2) for length in lengths)
+
+    def of_batch(self, batch: Batch) -> float:
+        """FLOP of a batch that the embedded base trains on; its padding is not counted."""
+        # Padding is on the right, of a token that is nowhere else.
+        lengths = (batch.ids != PAD).sum(1).tolist()
+        return self.of_sequences(lengths, int(batch.loss_mask.sum()))
