@@ -21,7 +21,12 @@ from tests.fakes import tiny_folder
 
 WORKER = {"device": "cpu", "quantize": "nf4", "dtype": "torch.bfloat16", "seconds": 3.0}
 DONE = TaskRecord(
-    "preflight", Outcome.DONE, ttt={"executed": 2, "stop": "planned"}, decoding={"views": 8}, seconds={"ttt": 1.0}
+    "preflight",
+    Outcome.DONE,
+    (Candidate(Query("preflight", 0), Grid(((1,),)), score=-0.5), Candidate(Query("preflight", 0), Grid(((2,),)))),
+    ttt={"executed": 2, "stop": "planned"},
+    decoding={"views": 8},
+    seconds={"ttt": 1.0},
 )
 
 
@@ -53,7 +58,7 @@ class TestSmoke:
     def test_all_happened(self, place: Path) -> None:
         check = judge_model(self.write(place, ("worker", WORKER), (TASK_EVENT, DONE.to_json())), "nf4")
         assert check.status is Status.OK
-        assert "2 steps of training, 8 views" in check.found
+        assert "2 steps of training, 8 views, 1 answers scored" in check.found
 
     def test_a_base_that_is_not_quantised(self, place: Path) -> None:
         events = ("worker", WORKER | {"quantize": "none"}), (TASK_EVENT, DONE.to_json())
@@ -66,6 +71,12 @@ class TestSmoke:
         check = judge_model(self.write(place, ("worker", WORKER), (TASK_EVENT, record.to_json())), "nf4")
         assert check.status is Status.FAULT
         assert "out of memory" in check.found
+
+    def test_no_scores(self, place: Path) -> None:
+        record = replace(DONE, candidates=DONE.candidates[1:])
+        check = judge_model(self.write(place, ("worker", WORKER), (TASK_EVENT, record.to_json())), "nf4")
+        assert check.status is Status.FAULT
+        assert "none of 1 answers has the score that --vote poe+counts goes by" in check.found
 
     def test_an_error(self, place: Path) -> None:
         record = replace(DONE, error="RuntimeError: no kernel\nTraceback")

@@ -20,6 +20,7 @@ from solver.grid import InputError
 from solver.journal import JOURNAL, read_journal
 from solver.preflight.check import Check, Status
 from solver.records import SEARCH_EVENT, TASK_EVENT, SearchRecord, TaskRecord
+from solver.settings import DEFAULT_VOTE, SCORED_VOTES
 from solver.task import read_challenges, read_json
 
 MODEL, SEARCH = "one-task run", "one-task search"
@@ -139,8 +140,14 @@ def _judge_record(record: TaskRecord, worker: dict[str, Any], quantize: str) -> 
     steps, views = record.ttt.get("executed", 0), record.decoding.get("views", 0)
     if not steps or not views:
         return _fault(MODEL, f"{how}: {steps} steps of training and {views} views: {record.ttt.get('stop')}")
+    scored = sum(candidate.score is not None for candidate in record.candidates)
+    # The run's own vote is the default one here, whatever the notebook names: all that may be asked of a base is tried.
+    if DEFAULT_VOTE in SCORED_VOTES and not scored:
+        text = f"{how}: none of {len(record.candidates)} answers has the score that --vote {DEFAULT_VOTE} goes by"
+        return _fault(MODEL, text, "mend what the log names, or vote by counts: --vote hierarchical")
     spent = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in record.seconds.items())
-    return Check(MODEL, Status.OK, f"{how}; {steps} steps of training, {views} views; {spent}; a valid submission")
+    did = f"{steps} steps of training, {views} views, {scored} answers scored"
+    return Check(MODEL, Status.OK, f"{how}; {did}; {spent}; a valid submission")
 
 
 def _fault(name: str, text: str, mend: str = "mend what is named, and call preflight again") -> Check:
