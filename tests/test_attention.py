@@ -50,6 +50,27 @@ def test_chunked_attention_takes_strided_inputs() -> None:
     torch.testing.assert_close(gradients, expected_gradients)
 
 
+@pytest.mark.parametrize("length", LENGTHS)
+def test_chunked_attention_in_bfloat16_is_as_exact_as_its_numbers(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where memory holds what is not a number before it is written."""
+    monkeypatch.setattr(Tensor, "new_empty", lambda self, *shape: self.new_full(shape, float("nan")))
+    parts = attend(length, torch.bfloat16, True)
+    generator = torch.Generator().manual_seed(length)
+    exact = [torch.randn(2, 3, length, 8, generator=generator, dtype=torch.bfloat16).double() for _ in range(4)]
+    query, key, value = (part.requires_grad_() for part in exact[:3])
+    out = functional.scaled_dot_product_attention(query, key, value, is_causal=True, scale=0.3)
+    for ours, theirs in zip(parts, [out, *torch.autograd.grad(out, (query, key, value), exact[3])], strict=True):
+        assert (ours.double() - theirs).norm() <= 0.01 * theirs.norm()
+
+
+def test_chunked_attention_is_written_as_the_next_product_reads_it() -> None:
+    query, key, value = (torch.randn(2, 150, 3, 8).transpose(1, 2).requires_grad_() for _ in range(3))
+    out = ChunkedCausalAttention.apply(query, key, value, 0.5)  # type: ignore[no-untyped-call]
+    assert out.transpose(1, 2).is_contiguous()
+    (gradient,) = torch.autograd.grad(out.sum(), query)
+    assert gradient.transpose(1, 2).is_contiguous()
+
+
 @pytest.fixture(scope="module")
 def lm() -> Any:
     """A tiny fp32 model with random weights everywhere: a fresh one's attention still contributes nothing."""
