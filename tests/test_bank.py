@@ -152,7 +152,7 @@ def test_sources_are_drawn_by_weight() -> None:
 def test_rounds_are_functions_of_their_arguments() -> None:
     def one(seed: int, number: int) -> list[list[Recipe]]:
         bank = Bank([random_source(6)], CPU)
-        return list(rounds(bank, seed, number, 300, 5, 1000, permute_black=False))
+        return list(rounds(bank, seed, number, 300, 5, 1000, permute_black=False, count=12))
 
     assert one(0, 3) == one(0, 3)
     assert one(0, 3) != one(0, 4)
@@ -161,8 +161,8 @@ def test_rounds_are_functions_of_their_arguments() -> None:
 
 def test_a_round_can_be_entered_in_its_middle() -> None:
     bank = Bank([random_source(7)], CPU)
-    whole = list(rounds(bank, 0, 0, 300, 5, 1000, permute_black=False))
-    resumed = rounds(bank, 0, 0, 300, 5, 1000, permute_black=False)
+    whole = list(rounds(bank, 0, 0, 300, 5, 1000, permute_black=False, count=12))
+    resumed = rounds(bank, 0, 0, 300, 5, 1000, permute_black=False, count=12)
     for _ in range(4):
         next(resumed)
     assert list(resumed) == whole[4:]

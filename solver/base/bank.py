@@ -151,7 +151,7 @@ def rounds(
     max_pairs: int,
     tokens: int,
     permute_black: bool,
-    count: int = 12,
+    count: int,
 ) -> Iterator[list[Recipe]]:
     """The `count` batches of round `number`: like lengths together, in random order.
 

@@ -64,15 +64,10 @@ class Progress:
 
 def share_out(step: Sequence[list[Recipe]], arithmetic: Arithmetic, team: Team) -> list[list[Recipe]]:
     """Those of a step's micro-batches that are this process's: as many for each, and about as much arithmetic."""
-    costs = {number: arithmetic.of_sequences(recipe.length for recipe in part) for number, part in enumerate(step)}
-    order = sorted(costs, key=lambda number: costs[number], reverse=True)
+    order = sorted(step, key=lambda part: arithmetic.of_sequences(recipe.length for recipe in part), reverse=True)
     # Dealt there and back, so that nobody always gets the larger one of two neighbours.
-    mine = [
-        number
-        for place, number in enumerate(order)
-        if team.rank == (turn := place % (2 * team.size)) or team.rank == 2 * team.size - 1 - turn
-    ]
-    return [step[number] for number in mine]
+    cycle = 2 * team.size
+    return [part for place, part in enumerate(order) if place % cycle in (team.rank, cycle - 1 - team.rank)]
 
 
 def _data(bank: Bank, config: BaseConfig, progress: Progress, team: Team, work: Arithmetic) -> Iterator[list[Batch]]:
@@ -90,7 +85,7 @@ def _data(bank: Bank, config: BaseConfig, progress: Progress, team: Team, work: 
                 config.max_pairs,
                 config.micro_tokens,
                 config.permute_black,
-                count=math.ceil(LEAST_ROUND / parts) * parts,
+                math.ceil(LEAST_ROUND / parts) * parts,
             )
         )
         # Whole steps only, so that a round never ends inside one and the place in the data is exact.
