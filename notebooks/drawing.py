@@ -15,7 +15,7 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 
 from solver.grid import Grid
-from solver.journal import read_journal
+from solver.journal import JOURNAL, read_journal
 from solver.records import TASK_EVENT, TaskRecord
 from solver.task import Task
 
@@ -134,6 +134,6 @@ def call(*words: Any) -> None:
 
 def first_records(run_dir: Path) -> dict[str, TaskRecord]:
     """What the first pass over each task left in a run's journal."""
-    events = read_journal(run_dir / "journal.jsonl")
+    events = read_journal(run_dir / JOURNAL)
     records = [TaskRecord.from_json(event) for event in events if event["event"] == TASK_EVENT]
     return {record.task_id: record for record in reversed(records)}

@@ -22,6 +22,7 @@ from drawing import OUT, RIGHT, SAMPLE, WRONG, call, draw_answers, draw_task, fi
 
 from solver.attempts import read_submission
 from solver.evaluation import split_solutions
+from solver.journal import JOURNAL
 from solver.task import Query, read_split
 
 SPLIT = "arc1-evaluation"
@@ -55,7 +56,7 @@ COMMON = ("--split", SPLIT, "--task-ids", ",".join(TASK_IDS), "--channels", "ttt
 
 def solve(run_dir, budget, *words):
     output = run_dir / "submission.json"
-    (run_dir / "journal.jsonl").unlink(missing_ok=True)
+    (run_dir / JOURNAL).unlink(missing_ok=True)
     call("submission.py", *COMMON, "--run-dir", run_dir, "--output", output, "--time-budget", budget, *words)
     return read_submission(output)
 

@@ -25,7 +25,7 @@ from solver import tune
 from solver.attempts import read_submission
 from solver.evaluation import restrict, score, split_solutions
 from solver.history import finished_searches
-from solver.journal import read_journal
+from solver.journal import JOURNAL, read_journal
 from solver.preflight.machines import MACHINES
 
 SPLIT = "arc1-training"
@@ -40,7 +40,7 @@ TRUTH = split_solutions(SPLIT)
 def fresh(name):
     """A run's folder without an earlier journal."""
     folder = OUT / name
-    (folder / "journal.jsonl").unlink(missing_ok=True)
+    (folder / JOURNAL).unlink(missing_ok=True)
     return folder
 
 
@@ -57,7 +57,7 @@ call(
     *("--search-seconds", SEARCH_SECONDS, "--time-budget", SEARCH_BUDGET),
     *("--run-dir", run_dir, "--output", run_dir / "submission.json"),
 )
-searches = [*finished_searches(read_journal(run_dir / "journal.jsonl")).values()]
+searches = [*finished_searches(read_journal(run_dir / JOURNAL)).values()]
 points = tune.curve(searches, TRUTH)
 figure, axes = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
 axes.plot([point.limit for point in points], [100 * point.score for point in points], marker="o")

@@ -23,6 +23,7 @@ import zipfile
 import matplotlib.pyplot as plt
 from drawing import OUT, SAMPLE, call, draw_task, show
 
+from solver.journal import JOURNAL
 from solver.profiles import NATIVE_FOLDER
 from solver.task import parse_task
 
@@ -110,7 +111,7 @@ show(figure, "training_curve")
 # %%
 if BASE.exists():
     run_dir = OUT / "train_base_dry_run"
-    (run_dir / "journal.jsonl").unlink(missing_ok=True)
+    (run_dir / JOURNAL).unlink(missing_ok=True)
     call(
         *("submission.py", "--split", "arc1-training", "--task-ids", "0ca9ddb6,25ff71a9", "--channels", "ttt"),
         *(
