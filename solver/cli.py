@@ -1,15 +1,17 @@
 """Command lines: `submission.py` and `python -m solver …`. The work is done elsewhere.
 
-Exit codes: 0 when what was asked for was done, 2 with one line on bad input.
+Exit codes: 0 when what was asked for was done, 2 with one line on bad input, 1 when nobody reads what is printed.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 
 from solver.commands import COMMANDS
 from solver.grid import InputError
+from solver.live import print_nowhere, unread
 from solver.options import Parser, complain, submission_parser
 from solver.submit import submit
 
@@ -17,7 +19,16 @@ from solver.submit import submit
 def guarded(command: Callable[[], int]) -> int:
     """Runs a command; bad input becomes one line and exit code 2."""
     try:
-        return command()
+        code = command()
+        # Here, and not when the process ends, when nobody could catch what it raises.
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # It may be another pipe that broke.
+        if not unread():
+            raise
+        print_nowhere()
+        return 1
     except InputError as error:
         complain(str(error))
         return 2

@@ -5,6 +5,9 @@ Reads run state; changes nothing. Solutions come in only to show the score so fa
 
 from __future__ import annotations
 
+import os
+import select
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -23,6 +26,26 @@ FIRST_RUN = "starting (on a machine's first run the search is compiled, for two 
 
 NAMED = 4
 """More tasks at once than this are counted instead of named in the live line."""
+
+
+def unread() -> bool:
+    """Whether this process's output is a pipe that nobody reads any more, as after `| head`."""
+    watched = select.poll()
+    watched.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in watched.poll(0))
+
+
+def print_nowhere() -> None:
+    """What this process has still to print is dropped, where it would raise at the latest when the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class Screen(Console):
+    """A console whose reader may leave: what it tells of goes on without it."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        print_nowhere()
 
 
 @dataclass(slots=True)

@@ -14,8 +14,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rich.console import Console
-
 from solver import evaluation, live, report, summary
 from solver.budget import parse_duration
 from solver.deciding import StopEarly
@@ -44,7 +42,7 @@ def submit(options: argparse.Namespace, began: float) -> int:
     solutions = _read_solutions(places, tasks)
     check_writable(settings.output, settings.run_dir)
     _log_to(settings.run_dir)
-    console = Console(soft_wrap=not sys.stdout.isatty())
+    console = live.Screen(soft_wrap=not sys.stdout.isatty())
     state = run(settings, tasks, live.Watch(console, solutions))
     summed_up = summary.summarise(state)
     verdict = None if solutions is None else summary.judge(solutions, state, summed_up)

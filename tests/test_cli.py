@@ -822,3 +822,44 @@ class TestScore:
 def test_help_is_still_long(capsys: pytest.CaptureFixture[str]) -> None:
     assert call(cli.submission, ["--help"]) == 0
     assert "--time-budget" in capsys.readouterr().out
+
+
+class TestAReaderThatLeaves:
+    """What is printed goes to a pipe whose other end is closed, as by `| head`."""
+
+    @pytest.fixture
+    def unread(self, desk: Path) -> Callable[..., tuple[int, str]]:
+        """The exit code and what stderr had of a Python program."""
+
+        def run(*words: str) -> tuple[int, str]:
+            reading, writing = os.pipe()
+            os.close(reading)
+            try:
+                done = subprocess.run(
+                    [sys.executable, *words],
+                    stdout=writing,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    timeout=120,
+                    check=False,
+                    cwd=desk,
+                    env=os.environ | {"PYTHONPATH": str(ROOT)},
+                )
+            finally:
+                os.close(writing)
+            return done.returncode, done.stderr
+
+        return run
+
+    def test_ends_a_tool_in_silence(self, unread: Callable[..., tuple[int, str]]) -> None:
+        answers = {query: fallback(task, query.index) for task in TASKS for query in task.queries()}
+        write_submission(Path("submission.json"), TASKS, answers)
+        assert unread("-m", "solver", "score", "submission.json", "--solutions", "solutions.json") == (1, "")
+
+    def test_does_not_end_a_run(self, unread: Callable[..., tuple[int, str]]) -> None:
+        Path("notes").mkdir()
+        program = "import sys; from tests.fake_worker import drive; drive(*sys.argv[1:])"
+        words = ("--device", "cpu", "--workers", "1", "--no-ttt", "--time-budget", "90s")
+        assert unread("-c", program, "notes", "0", *SOURCE, *words, "--solutions", "solutions.json") == (0, "")
+        assert check_submission(json.loads(Path("submission.json").read_text()), TASKS, "submission") == []
+        assert len(Script(Path("notes")).read("jobs")) == len(TASKS)
