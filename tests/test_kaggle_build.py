@@ -252,6 +252,79 @@ class TestPercent:
         assert percent.read_cells("# %%\n\n# %%\n") == []
 
 
+class Runs:
+    """The notebook's last but one cell, with runs that only say what they were started with.
+
+    codes: exit codes, one run after the other; records: events that the first run leaves in its journal.
+    """
+
+    def __init__(self, cells: Callable[[int], dict[str, Any]], codes: list[int], records: list[str]) -> None:
+        self.notebook = cells(3)
+        self.notebook |= {"BASE_OPTIONS": ["--base=large"], "TEST": None}
+        self.codes, self.records = codes, records
+        self.words: list[list[str]] = []
+        (source,) = (
+            cell.source
+            for cell in percent.read_cells(TEMPLATE)
+            if cell.kind == "code" and "def solve_hidden" in cell.source
+        )
+        exec(source, self.notebook)
+        self.notebook["solve"] = self.solve
+
+    def solve(self, *words: Any, budget: float) -> int:
+        if not self.words and self.records:
+            journal = self.notebook["RUN_DIR"] / "journal.jsonl"
+            journal.parent.mkdir()
+            lines = [json.dumps({"event": event}) for event in self.records]
+            journal.write_text("\n".join([*lines, '{"event": "ta']))
+        self.words.append([str(word) for word in words])
+        return self.codes[len(self.words) - 1]
+
+    def hidden(self, seconds_gone: float = 0.0) -> int:
+        self.notebook["BEGAN"] -= seconds_gone
+        return int(self.notebook["solve_hidden"]())
+
+
+class TestRuns:
+    def test_a_run_that_ends_well_is_the_only_one(self, cells: Callable[[int], dict[str, Any]]) -> None:
+        runs = Runs(cells, [0], ["run", "task", "end"])
+        assert runs.hidden() == 0
+        assert len(runs.words) == 1
+        assert "--base=large" in runs.words[0]
+
+    @pytest.mark.parametrize("event", ["task", "search", "programs"])
+    def test_a_run_that_breaks_down_is_gone_on_with(self, cells: Callable[[int], dict[str, Any]], event: str) -> None:
+        runs = Runs(cells, [-9, 0], ["run", "problem", event])
+        assert runs.hidden() == 0
+        first, second = runs.words
+        assert second == [*first, "--resume"]
+
+    def test_its_answers_are_never_given_up(self, cells: Callable[[int], dict[str, Any]]) -> None:
+        runs = Runs(cells, [-9, 1], ["run", "task"])
+        assert runs.hidden() == 1
+        assert len(runs.words) == 2
+
+    @pytest.mark.parametrize("records", [[], ["run", "problem"]])
+    def test_one_that_has_found_nothing_is_followed_by_the_embedded_base(
+        self, cells: Callable[[int], dict[str, Any]], records: list[str]
+    ) -> None:
+        runs = Runs(cells, [2, 0], records)
+        assert runs.hidden() == 0
+        first, second = runs.words
+        assert first[:4] == second[:4]
+        assert second[second.index("--base") + 1] == "native"
+        assert first[first.index("--run-dir") + 1] != second[second.index("--run-dir") + 1]
+        assert "--resume" not in second
+
+    @pytest.mark.parametrize("records", [["run"], ["run", "task"]])
+    def test_nothing_is_begun_when_the_time_is_over(
+        self, cells: Callable[[int], dict[str, Any]], records: list[str]
+    ) -> None:
+        runs = Runs(cells, [-9], records)
+        assert runs.hidden(seconds_gone=runs.notebook["BUDGET"] + 600.0) == -9
+        assert len(runs.words) == 1
+
+
 @pytest.fixture
 def cells(kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], dict[str, Any]]:
     """Executes the notebook's first code cells on an empty machine; what they define."""
