@@ -85,11 +85,13 @@ def warmup_stable_decay(warmup_steps: int, decay: float) -> Schedule:
 
 @dataclass(slots=True)
 class FitReport:
-    """What an optimisation really did. losses: mean nats per target token of each executed step."""
+    """What an optimisation really did. losses: mean nats per target token of each executed step; skipped: steps that
+    were left out because something was not finite."""
 
     stop: Stop = Stop.PLANNED
     planned: int = 0
     executed: int = 0
+    skipped: int = 0
     tokens: int = 0
     seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
@@ -113,13 +115,17 @@ class Team:
         """Every process's gradients become the sum of all."""
 
 
+MOST_SKIPPED = 5
+"""Steps in a row that may be left out because their loss or gradient is not finite."""
+
 LossSum = Callable[[Batch], tuple[Tensor, int]]
 """Batch -> (summed loss in nats, number of target tokens)."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """CUDA raises its own class; the CPU allocator a RuntimeError or MemoryError."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+    """PyTorch's allocator on a GPU has a class of its own; CUDA, its libraries and a CPU's allocator only say so."""
+    texts = ("out of memory", "alloc_failed", "can't allocate memory")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(one in str(error).lower() for one in texts)
 
 
 def fit(
@@ -132,6 +138,7 @@ def fit(
     first_step: int = 0,
     deadline: Deadline | None = None,
     replan: Callable[[int, float], int] | None = None,
+    relieve: Callable[[], bool] | None = None,
     converged: Callable[[Sequence[float]], bool] | None = None,
     on_step: Callable[[int, float], None] | None = None,
     clip: float | None = None,
@@ -145,13 +152,14 @@ def fit(
     replan(executed, seconds) may lower or raise the planned steps after each step; the schedule follows.
     team: other processes that make the same steps, each on its own part of the data of `weights`, the model's.
     clip bounds the global norm of the gradients; loss_scale keeps those of fp16 activations from vanishing.
-    A step whose loss or gradient norm is not finite is not applied and ends the fit. Out of memory ends it as well:
-    the caller decides what to make smaller. Other errors are raised.
+    A step whose loss or gradient norm is not finite is left out, and the loss scale halved; too many in a row end the
+    fit. A step for which memory does not suffice is left out if `relieve` makes the next ones smaller, and ends the fit
+    if it cannot. Other errors are raised.
     """
     deadline, team = deadline or Deadline.never(), team or Team()
     report = FitReport(planned=steps)
     began = clock()
-    step = first_step
+    step, skipped = first_step, 0
     while step < report.planned:
         # One process's clock stops all of them, or some would wait for the others for ever.
         if team.total(deadline.passed()):
@@ -160,21 +168,32 @@ def fit(
         micro_batches = next(batches)
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * schedule(step, report.planned)
+        fits = True
         try:
             loss = _accumulate(loss_sum, micro_batches, loss_scale, team, weights)
             finite = math.isfinite(loss) and _unscale_and_clip(optimizer, loss_scale, clip)
+            if finite:
+                # The first step allocates what the optimiser remembers.
+                optimizer.step()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            optimizer.zero_grad()
-            report.stop = Stop.OUT_OF_MEMORY
-            break
-        if not finite:
-            optimizer.zero_grad()
-            report.stop = Stop.NOT_FINITE
-            break
-        optimizer.step()
+            fits = False
         optimizer.zero_grad()
+        # Not in the handler: while the error lives, so does all that the failed step allocated.
+        if not fits:
+            if relieve is None or not relieve():
+                report.stop = Stop.OUT_OF_MEMORY
+                break
+            continue
+        if not finite:
+            report.skipped, skipped = report.skipped + 1, skipped + 1
+            if skipped > MOST_SKIPPED:
+                report.stop = Stop.NOT_FINITE
+                break
+            loss_scale = max(1.0, loss_scale / 2)
+            continue
+        skipped = 0
         step += 1
         report.executed += 1
         report.tokens += sum(batch.tokens() for batch in micro_batches)

@@ -20,7 +20,7 @@ from solver.model import Base
 from solver.profiles import Profile, TttSettings
 from solver.prompt import Encoded
 from solver.task import Task
-from solver.training import Batch, FitReport, Stop, fit, is_out_of_memory, warmup_cosine
+from solver.training import Batch, Stop, fit, is_out_of_memory, warmup_cosine
 
 PROBE_STEPS = 3
 """Steps timed before the number of steps is first planned; the first is slower, so one is never enough."""
@@ -39,12 +39,14 @@ class Plan:
 class TttReport:
     """What test-time training did to one task. Losses are nats per target token on the leave-one-out prompts.
 
-    planned: as first planned after the probe; step_seconds: mean of the executed steps; seconds: everything.
+    planned: as first planned after the probe; step_seconds: mean of the executed steps; seconds: everything; skipped:
+    steps left out because a loss or gradient was not finite.
     """
 
     stop: Stop
     planned: int = 0
     executed: int = 0
+    skipped: int = 0
     examples: int = 0
     tokens: int = 0
     seconds: float = 0.0
@@ -88,7 +90,7 @@ class StepPlanner:
 
 @dataclass(slots=True)
 class Degradation:
-    """How far a task's training was made smaller to fit in memory; each rung is tried once, in order."""
+    """How far a training was made smaller to fit in memory; each rung is taken once, in order."""
 
     micro_tokens: int
     checkpointing: bool = False
@@ -110,6 +112,10 @@ class Degradation:
             return False
         return True
 
+    def profile(self, base: Base) -> Profile:
+        """The base's, with prompts as short as they have become."""
+        return replace(base.profile, context=self.context)
+
 
 def loss_of(base: Base, encoded: Sequence[Encoded], micro_tokens: int) -> float:
     """Mean loss in nats per target token, without gradients."""
@@ -122,25 +128,26 @@ def loss_of(base: Base, encoded: Sequence[Encoded], micro_tokens: int) -> float:
 
 
 def train(base: Base, task: Task, plan: Plan, clock: Clock = time.monotonic) -> TttReport:
-    """Fits the base's LoRA to one task, from its initial state. Never raises for memory or numbers: it reports."""
+    """Fits the base's LoRA to one task, from its initial state. Never raises for memory or numbers: it reports.
+
+    Where memory runs out, training goes on with less at a time, as long as that is possible and there is time; what it
+    has learnt by then is kept.
+    """
     base.reset()
     report = TttReport(Stop.TOO_LONG if len(task.train) > 1 else Stop.TOO_FEW)
     began = clock()
     rung = Degradation(base.profile.ttt.micro_tokens, context=base.profile.context)
     measured = identity_examples(task, base.profile.format, base.profile.context)
-    while True:
-        fitted = _attempt(base, task, plan, rung, report, measured, clock)
-        failed = report.stop in (Stop.OUT_OF_MEMORY, Stop.NOT_FINITE)
-        if not failed or plan.deadline.passed() or not rung.next(base, report.events):
-            break
-        base.reset()
-        base.checkpoint_activations(rung.checkpointing)
-    if report.stop in (Stop.OUT_OF_MEMORY, Stop.NOT_FINITE):
-        base.reset()
-        report.events.append(f"{report.executed} steps thrown away: answers come from the untrained base")
-        report.executed = 0
-    elif fitted and measured:
-        report.loss_after = _measure(base, measured, rung, report.events)
+    rng = random.Random(plan.seed)
+    if first := examples(task, base.profile, rng, base.profile.ttt.max_examples):
+        if measured:
+            report.loss_before = _measure(base, measured, rung, report.events)
+        _fit(base, task, plan, rung, report, first, rng, clock)
+        if report.stop in (Stop.OUT_OF_MEMORY, Stop.NOT_FINITE) and not report.executed:
+            base.reset()
+            report.events.append(f"{report.stop.value}: answers come from the untrained base")
+        elif measured:
+            report.loss_after = _measure(base, measured, rung, report.events)
     # Decoding with a cache and checkpointing exclude each other.
     base.checkpoint_activations(False)
     report.seconds = clock() - began
@@ -158,37 +165,38 @@ def _measure(base: Base, measured: Sequence[Encoded], rung: Degradation, events:
         return None
 
 
-def _attempt(
+def _fit(
     base: Base,
     task: Task,
     plan: Plan,
     rung: Degradation,
     report: TttReport,
-    measured: Sequence[Encoded],
+    first: list[Encoded],
+    rng: random.Random,
     clock: Clock,
-) -> FitReport | None:
-    """One fit at one rung of degradation; fills the report."""
+) -> None:
+    """Trains, on what was drawn `first` and then on more; fills the report."""
     settings = base.profile.ttt
-    profile = replace(base.profile, context=rung.context)
-    rng = random.Random(plan.seed)
-    first = examples(task, profile, rng, settings.max_examples)
-    if not first:
-        # What stays reported is why the prompts had to become so short, if they had to.
-        return None
     report.examples = len(first)
-    if report.loss_before is None and measured:
-        report.loss_before = _measure(base, measured, rung, report.events)
     per_epoch = len(by_step(first, settings))
     planner = StepPlanner(settings.epochs * per_epoch if plan.steps is None else plan.steps, plan)
-    optimizer = adamw(base, settings)
+
+    def relieve() -> bool:
+        """The next rung on which there is something to train on; what was learnt so far is kept."""
+        while not plan.deadline.passed() and rung.next(base, report.events):
+            if examples(task, rung.profile(base), random.Random(plan.seed), 1):
+                return True
+        return False
+
     fitted = fit(
         base.loss_sum,
-        _steps(base, task, profile, rng, first, rung),
-        optimizer,
+        _steps(base, task, rng, first, rung),
+        adamw(base, settings),
         warmup_cosine(settings.warmup),
         steps=planner.most,
         deadline=plan.deadline,
         replan=planner,
+        relieve=relieve,
         converged=_converged(settings),
         clip=settings.clip,
         loss_scale=base.loss_scale(),
@@ -199,7 +207,9 @@ def _attempt(
     report.stop = Stop.DEADLINE if fell_short else fitted.stop
     report.executed, report.tokens, report.losses = fitted.executed, fitted.tokens, fitted.losses
     report.step_seconds = fitted.seconds / max(1, fitted.executed)
-    return fitted
+    report.skipped = fitted.skipped
+    if fitted.skipped:
+        report.events.append(f"steps left out, their loss or gradient not finite: {fitted.skipped}")
 
 
 def adamw(base: Base, settings: TttSettings) -> torch.optim.Optimizer:
@@ -212,19 +222,23 @@ def adamw(base: Base, settings: TttSettings) -> torch.optim.Optimizer:
     return torch.optim.AdamW(
         [{"params": weights, "lr": lr, "initial_lr": lr} for lr, weights in groups.items()],
         weight_decay=settings.weight_decay,
+        # What a GPU does otherwise takes as much memory as the weights once more.
+        fused=base.device.type == "cuda" or None,
     )
 
 
 def _steps(
-    base: Base, task: Task, profile: Profile, rng: random.Random, first: list[Encoded], rung: Degradation
+    base: Base, task: Task, rng: random.Random, first: list[Encoded], rung: Degradation
 ) -> Iterator[list[Batch]]:
-    """Micro-batches by step, epoch after epoch; every epoch draws its examples afresh."""
-    settings = profile.ttt
-    pool = first
+    """Micro-batches by step, epoch after epoch; every epoch draws its examples afresh, as does a shorter context."""
+    settings, pool = base.profile.ttt, first
     while True:
+        context = rung.context
         for chosen in by_step(pool, settings):
-            yield micro_batches(chosen, rung.micro_tokens, profile.format.pad_id, base.device)
-        pool = examples(task, profile, rng, settings.max_examples)
+            yield micro_batches(chosen, rung.micro_tokens, base.profile.format.pad_id, base.device)
+            if rung.context != context:
+                break
+        pool = examples(task, rung.profile(base), rng, settings.max_examples) or pool
 
 
 def _converged(settings: TttSettings) -> Callable[[Sequence[float]], bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from solver.budget import Deadline
-from solver.training import Batch, Stop, fit, is_out_of_memory, warmup_cosine, warmup_stable_decay
+from solver.training import MOST_SKIPPED, Batch, Stop, fit, is_out_of_memory, warmup_cosine, warmup_stable_decay
 
 VOCABULARY = 7
 
@@ -202,25 +203,72 @@ def fails_at(model: Bigram, step: int, failure: Callable[[Tensor], Tensor]) -> C
     return loss_sum
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_a_loss_that_is_not_finite_is_not_applied(bad: float) -> None:
+NOT_FINITE = pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+
+
+@NOT_FINITE
+def test_a_step_that_is_not_finite_is_left_out(bad: float) -> None:
     broken, sound = Bigram(), Bigram()
     report = fit(fails_at(broken, 2, lambda loss: loss * bad), forever(), sgd(broken), constant, steps=10)
+    fit(sound.loss_sum, forever(), sgd(sound), constant, steps=10)
+    assert (report.stop, report.executed, report.skipped) == (Stop.PLANNED, 10, 1)
+    assert len(report.losses) == 10
+    assert all(map(math.isfinite, report.losses))
+    assert torch.equal(broken.table, sound.table)
+
+
+@NOT_FINITE
+def test_many_steps_in_a_row_that_are_not_finite_end_the_fit(bad: float) -> None:
+    broken, sound = Bigram(), Bigram()
+    calls = itertools.count()
+
+    def loss_sum(batch: Batch) -> tuple[Tensor, int]:
+        loss, count = broken.loss_sum(batch)
+        return (loss * bad if next(calls) > 1 else loss), count
+
+    report = fit(loss_sum, forever(), sgd(broken), constant, steps=100)
     fit(sound.loss_sum, forever(), sgd(sound), constant, steps=2)
-    assert report.stop is Stop.NOT_FINITE
-    assert report.executed == len(report.losses) == 2
+    assert (report.stop, report.executed, report.skipped) == (Stop.NOT_FINITE, 2, MOST_SKIPPED + 1)
+    assert len(report.losses) == 2
     assert torch.equal(broken.table, sound.table)
     assert broken.table.grad is None
 
 
+def test_many_steps_here_and_there_that_are_not_finite_do_not_end_it() -> None:
+    model = Bigram()
+    calls = itertools.count()
+
+    def loss_sum(batch: Batch) -> tuple[Tensor, int]:
+        loss, count = model.loss_sum(batch)
+        return (loss * math.nan if next(calls) % (MOST_SKIPPED + 1) else loss), count
+
+    report = fit(loss_sum, forever(), sgd(model), constant, steps=4)
+    assert (report.stop, report.executed, report.skipped) == (Stop.PLANNED, 4, 3 * MOST_SKIPPED)
+
+
+def test_the_loss_scale_is_halved_until_gradients_are_finite() -> None:
+    weight = torch.nn.Parameter(torch.ones(4, dtype=torch.float16))
+
+    def loss_sum(batch: Batch) -> tuple[Tensor, int]:
+        # Its gradient, 100 times the scale, is finite in fp16 up to a scale of 655.
+        return weight.float().sum() * 100 * int(batch.loss_mask[:, 1:].sum()), 1
+
+    group = {"params": [weight], "lr": 0.001, "initial_lr": 0.001}
+    report = fit(loss_sum, forever(), torch.optim.SGD([group]), constant, steps=2, loss_scale=4096.0)
+    assert (report.stop, report.executed, report.skipped) == (Stop.PLANNED, 2, 3)
+    assert torch.allclose(weight, torch.full_like(weight, 1 - 2 * 0.1), atol=1e-3)
+
+
 OUT_OF_MEMORY = [
     torch.OutOfMemoryError("CUDA out of memory"),
+    RuntimeError("CUDA error: out of memory"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     MemoryError(),
     RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
 ]
 
 
-@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=["cuda", "python", "cpu allocator"])
+@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=["torch", "cuda", "cublas", "python", "cpu allocator"])
 def test_out_of_memory_ends_the_fit_without_a_step(error: Exception) -> None:
     def fail(loss: Tensor) -> Tensor:
         raise error
@@ -235,6 +283,39 @@ def test_out_of_memory_ends_the_fit_without_a_step(error: Exception) -> None:
     assert report.executed == 2
     assert torch.equal(broken.table, sound.table)
     assert broken.table.grad is None
+
+
+def test_out_of_memory_in_the_optimiser_ends_the_fit() -> None:
+    class Greedy(torch.optim.SGD):
+        def step(self, closure: object = None) -> None:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    model, untouched = Bigram(), Bigram()
+    greedy = Greedy([{"params": [model.table], "lr": 1.0, "initial_lr": 1.0}])
+    report = fit(model.loss_sum, forever(), greedy, constant, steps=10)
+    assert (report.stop, report.executed) == (Stop.OUT_OF_MEMORY, 0)
+    assert torch.equal(model.table, untouched.table)
+    assert model.table.grad is None
+
+
+def test_a_step_that_memory_does_not_suffice_for_is_left_out_once_there_is_relief() -> None:
+    def fail(loss: Tensor) -> Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    broken, sound = Bigram(), Bigram()
+    asked: list[None] = []
+
+    def relieve() -> bool:
+        # By now what the failed step held is let go.
+        assert broken.table.grad is None
+        assert sys.exc_info() == (None, None, None)
+        asked.append(None)
+        return True
+
+    report = fit(fails_at(broken, 2, fail), forever(), sgd(broken), constant, steps=10, relieve=relieve)
+    fit(sound.loss_sum, forever(), sgd(sound), constant, steps=10)
+    assert (report.stop, report.executed, len(asked)) == (Stop.PLANNED, 10, 1)
+    assert torch.equal(broken.table, sound.table)
 
 
 def test_a_real_failed_allocation_counts_as_out_of_memory() -> None:

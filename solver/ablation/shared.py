@@ -9,7 +9,7 @@ import itertools
 import random
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -70,22 +70,19 @@ def train_shared(
             _save(path, base, optimizer, step)
             saved = time.monotonic()
 
-    while True:
-        fitted = fit(
-            base.loss_sum,
-            _batches(base, tasks, seed, report.step, rung),
-            optimizer,
-            warmup_cosine(settings.warmup),
-            steps=steps,
-            first_step=report.step,
-            deadline=deadline,
-            on_step=on_step,
-            clip=settings.clip,
-            loss_scale=base.loss_scale(),
-        )
-        report.stop = fitted.stop
-        if report.stop is not Stop.OUT_OF_MEMORY or not rung.next(base, report.events):
-            break
+    report.stop = fit(
+        base.loss_sum,
+        _batches(base, tasks, seed, report.step, rung),
+        optimizer,
+        warmup_cosine(settings.warmup),
+        steps=steps,
+        first_step=report.step,
+        deadline=deadline,
+        relieve=lambda: rung.next(base, report.events),
+        on_step=on_step,
+        clip=settings.clip,
+        loss_scale=base.loss_scale(),
+    ).stop
     _save(path, base, optimizer, report.step)
     base.reset()
     return report
@@ -107,8 +104,8 @@ def _save(path: Path, base: Base, optimizer: torch.optim.Optimizer, step: int) -
 
 def _batches(base: Base, tasks: Sequence[Task], seed: int, first: int, rung: Degradation) -> Iterator[list[Batch]]:
     """Micro-batches by step, from a step on."""
-    profile = replace(base.profile, context=rung.context)
     for step in itertools.count(first):
+        profile = rung.profile(base)
         rng = random.Random(f"{seed}:shared:{step}")
         # Bounded as a task's own steps are, so that as many steps are as much training.
         chosen = by_step([_one(profile, tasks, rng) for _ in range(profile.ttt.batch)], profile.ttt)[0]
