@@ -114,7 +114,8 @@ class Answering:
         return self.base.profile.decoding.samples if self.job.manner.decode is Decode.SAMPLE else 1
 
     def _batch(self, views: Sequence[Shown], least: int) -> None:
-        """Reads the views once and decodes them for every test input; in halves, if they do not fit in memory."""
+        """Reads the views once and decodes them for every test input; in halves, if they do not fit in memory. A single
+        one that does not is left out."""
         queries = self.job.task.queries()
         # What an earlier batch settled needs no reading.
         if self.deadline.passed() or not any(self._reach(query, views, least) for query in queries):
@@ -125,13 +126,17 @@ class Answering:
             for query in queries:
                 self._query(reading, query, least)
         except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error) or len(views) == 1:
+            if not is_out_of_memory(error):
                 raise
         else:
             self._keep(reading)
             return
         # Not in the handler: while the error lives, so does all that the failed batch allocated.
         reading.close()
+        if len(views) == 1:
+            self.done |= {(index, views[0].number) for index in views[0].prompts}
+            self.solved.notes.append("out of memory decoding a single view: left out")
+            return
         self.solved.notes.append(f"out of memory decoding {len(views)} views at once: halved")
         middle = len(views) // 2
         for half in (views[:middle], views[middle:]):

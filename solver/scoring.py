@@ -67,17 +67,18 @@ class Scorer:
     def score(self, grids: Sequence[Grid], deadline: Deadline) -> dict[Grid, float]:
         """Mean log-probability over all views, in nats, of as many of the grids as there is time for, in their order.
 
-        Grids whose answers do not fit the context in some view are left out. To be called inside `base.inference()`.
+        Grids whose answers do not fit the context in some view are left out, and all that come after one for which
+        memory does not suffice. To be called inside `base.inference()`.
         """
         found: dict[Grid, float] = {}
         fitting = [grid for grid in grids if self.shown and self._fits(grid)]
         while fitting and (some := self._affordable(fitting, deadline)):
             fitting = fitting[len(some) :]
             began = self.clock()
-            totals = dict.fromkeys(some, 0.0)
-            for reading in self.readings:
-                for grid, total in self._under(reading, some):
-                    totals[grid] += total
+            totals = self._totals(some)
+            if totals is None:
+                self.note("out of memory scoring a single answer: no more are scored")
+                break
             self.pace.scored(sum(map(self._tokens, some)), self.clock() - began)
             found |= {grid: total / len(self.shown) for grid, total in totals.items()}
         return found
@@ -103,14 +104,29 @@ class Scorer:
             some.append(grid)
         return some
 
+    def _totals(self, grids: Sequence[Grid]) -> dict[Grid, float] | None:
+        """Each grid's log-probabilities under all views added up; None where memory does not suffice."""
+        totals = dict.fromkeys(grids, 0.0)
+        try:
+            for reading in self.readings:
+                for grid, total in self._under(reading, grids):
+                    totals[grid] += total
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return None
+        return totals
+
     def _under(self, reading: Reading, grids: Sequence[Grid]) -> Iterator[tuple[Grid, float]]:
         """Each grid with its log-probability, once for each view of the reading that sees the test input."""
         held = reading.views is not None
         pairs = [(one, grid) for one in reading.with_query(self.index) for grid in grids]
-        if pairs:
-            yield from zip((grid for _, grid in pairs), self._log_probabilities(reading, pairs), strict=True)
-        if not held:
-            reading.close()
+        try:
+            if pairs:
+                yield from zip((grid for _, grid in pairs), self._log_probabilities(reading, pairs), strict=True)
+        finally:
+            if not held:
+                reading.close()
 
     def _log_probabilities(self, reading: Reading, pairs: Sequence[tuple[Shown, Grid]]) -> list[float]:
         """In one forward pass, or where memory does not suffice in several."""

@@ -204,7 +204,7 @@ class TestMemory:
         assert len(solved.candidates) == 16
         assert len(held) == 6
 
-    def test_a_single_view_out_of_memory_is_raised_after_what_was_found(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_single_view_out_of_memory_is_left_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
         task, _ = rotated_task([random_grid(random.Random(0), 2, 3), random_grid(random.Random(1), 9, 9)])
         emitted: list[Candidate] = []
         solved = Solved()
@@ -214,10 +214,12 @@ class TestMemory:
                 raise torch.OutOfMemoryError("CUDA out of memory")
 
         FakeDecoding(oracle_answers, before=before).install(monkeypatch)
-        with pytest.raises(torch.OutOfMemoryError):
-            solve(NoModel(), untrained(task), Pace(), emitted.extend, list, solved, FakeClock())  # type: ignore[arg-type]
-        assert len(solved.candidates) == len(emitted) == 8
+        solve(NoModel(), untrained(task), Pace(), emitted.extend, list, solved, FakeClock())  # type: ignore[arg-type]
+        assert len(solved.candidates) == len(emitted) == solved.views == 16
         assert {candidate.query.index for candidate in emitted} == {0}
+        assert solved.planned_views == 32
+        assert solved.notes[-1] == "out of memory decoding a single view: left out"
+        assert len([note for note in solved.notes if note == solved.notes[-1]]) == 16
 
     def test_other_errors_in_decoding_are_raised(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def failing(_: Sequence[Encoded]) -> None:

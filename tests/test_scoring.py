@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import replace
@@ -177,11 +178,28 @@ class TestOneSetOfViews:
         halved = self.scorer(monkeypatch, fake(before), FakeClock(), Pace()).score(GRIDS, Deadline.never())
         assert halved == pytest.approx(whole)
 
-    def test_without_memory_for_a_single_answer_the_error_is_raised(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def before(_: object) -> None:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+    @pytest.mark.parametrize("good", range(3))
+    def test_without_memory_for_a_single_answer_it_ends(self, monkeypatch: pytest.MonkeyPatch, good: int) -> None:
+        """Answers are scored one by one under two readings; nothing is kept of one scored under the first only."""
+        calls = itertools.count()
 
-        with pytest.raises(torch.OutOfMemoryError):
+        def before(_: object) -> None:
+            if next(calls) > 2 * good:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+
+        whole = self.scorer(monkeypatch, fake(), FakeClock(), Pace()).score(GRIDS, Deadline.never())
+        scorer = self.scorer(monkeypatch, fake(before), FakeClock(), Pace(), decode_tokens=1)
+        noted: list[str] = []
+        scorer.note = noted.append
+        assert scorer.score(GRIDS, Deadline.never()) == pytest.approx({grid: whole[grid] for grid in GRIDS[:good]})
+        assert noted[-1] == "out of memory scoring a single answer: no more are scored"
+        assert all(reading.views is None for reading in scorer.readings)
+
+    def test_other_errors_in_scoring_are_raised(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def before(_: object) -> None:
+            raise RuntimeError("shapes do not match")
+
+        with pytest.raises(RuntimeError, match="shapes do not match"):
             self.scorer(monkeypatch, fake(before), FakeClock(), Pace()).score(GRIDS, Deadline.never())
 
     def test_without_views_there_are_no_scores(self) -> None:
