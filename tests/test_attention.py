@@ -13,6 +13,7 @@ from torch.nn import functional
 from solver.augmentation import Episode
 from solver.grid import Grid
 from solver.model import CHUNK, ChunkedCausalAttention, forward_hidden, new_native
+from solver.model.attention import _attention, _lacks_flash
 from solver.prompt import NATIVE_TOKENS, PAD, NativeFormat
 from solver.task import Pair
 
@@ -69,6 +70,41 @@ def test_chunked_attention_is_written_as_the_next_product_reads_it() -> None:
     assert out.transpose(1, 2).is_contiguous()
     (gradient,) = torch.autograd.grad(out.sum(), query)
     assert gradient.transpose(1, 2).is_contiguous()
+
+
+@pytest.mark.parametrize("length", [1, 9])
+def test_without_flash_attention_shared_keys_are_given_to_each_head(
+    length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only so does PyTorch have a kernel that does not hold all scores; the result is the same."""
+    generator = torch.Generator().manual_seed(length)
+    query, key, value = (torch.randn(2, heads, length, 8, generator=generator) for heads in (6, 2, 2))
+    module = SimpleNamespace(num_key_value_groups=3, is_causal=True, training=False)
+    asked: list[tuple[int, bool]] = []
+    original = functional.scaled_dot_product_attention
+
+    def spy(query: Tensor, key: Tensor, *rest: Any, **options: Any) -> Tensor:
+        asked.append((key.shape[1], options.get("enable_gqa", False)))
+        return original(query, key, *rest, **options)
+
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", spy)
+    found = []
+    with torch.no_grad():
+        for lacks in (False, True):
+            monkeypatch.setattr("solver.model.attention._lacks_flash", lambda device, lacks=lacks: lacks)
+            found.append(_attention(module, query, key, value, None, scaling=0.3)[0])  # type: ignore[arg-type]
+    assert asked[-1] == (6, False)
+    assert found[1].is_contiguous()
+    torch.testing.assert_close(*found)
+
+
+@pytest.mark.parametrize(("capability", "lacks"), [((7, 5), True), ((8, 0), False), ((8, 9), False), ((6, 0), True)])
+def test_which_gpus_have_flash_attention(
+    capability: tuple[int, int], lacks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert _lacks_flash(torch.device("cuda", 0)) is lacks
+    assert _lacks_flash(torch.device("cpu")) is False
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,10 @@ from solver.model.shared_prefix import shared_prefix_attention
 
 ATTENTION = "chunked_causal"
 
+FLASH = (8, 0)
+"""The first compute capability for which PyTorch has flash attention. Before it (a T4 is 7.5), PyTorch has no fused
+kernel for keys that several heads share, and would hold every score in memory: quadratic in the prompt's length."""
+
 
 def _attention(
     module: torch.nn.Module,
@@ -44,8 +48,19 @@ def _attention(
             query, repeat_kv(key, groups), repeat_kv(value, groups), scale
         )
         return out.transpose(1, 2), None
+    groups = query.shape[1] // key.shape[1]
+    if attention_mask is None and groups > 1 and _lacks_flash(query.device):
+        key, value = repeat_kv(key, groups), repeat_kv(value, groups)
+        out = torch.nn.functional.scaled_dot_product_attention(
+            query, key, value, is_causal=query.shape[2] > 1, scale=scale
+        )
+        return out.transpose(1, 2).contiguous(), None
     out, _ = sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
     return out, None
+
+
+def _lacks_flash(device: torch.device) -> bool:
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) < FLASH
 
 
 def register_attention() -> str:
