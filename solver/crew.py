@@ -12,11 +12,15 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
+from solver.budget import Deadline
 from solver.jobs import SearcherSettings, WorkerSettings, WriterSettings
 from solver.scheduler import Grant, Scheduler
 
 LIVES = 3
-"""How often one worker is started again after it died."""
+"""How often in a row one worker is started again after it died, with no task done in between."""
+
+LEAVING = 10.0
+"""Seconds for ended processes to be gone: one that hangs in a driver may never be."""
 
 
 AnySettings = WorkerSettings | SearcherSettings | WriterSettings
@@ -133,9 +137,11 @@ class Crew:
             seat.process.kill()
 
     def join(self) -> None:
-        """Waits until all are gone."""
-        for process in (*self.gone, *(seat.process for seat in self.seats)):
-            process.join()
+        """Waits until all are gone, but not for ever."""
+        processes = (*self.gone, *(seat.process for seat in self.seats))
+        deadline = Deadline.after(LEAVING)
+        for process in processes:
+            process.join(max(0.0, deadline.left()))
         for seat in self.seats:
             seat.pipe.close()
 

@@ -126,10 +126,11 @@ class Warm:
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """The base or the search cannot be loaded; nothing will follow."""
+    """The base or the search cannot be loaded; nothing will follow. again: it may be otherwise at another time."""
 
     worker: int
     message: str
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

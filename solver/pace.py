@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from solver.augmentation import Dihedral, Episode
 from solver.inference import answer_limits
@@ -13,13 +13,14 @@ MARGIN = 1.3
 """Of the seconds expected for decoding and scoring, how many are set aside."""
 
 LEARNING = 0.3
-"""Weight of the newest measurement."""
+"""Weight of the newest measurement; the first counts alone where what is measured is the machine."""
 
 
 @dataclass(slots=True)
 class Pace:
     """Seconds per prompt token read, per sequential decoding pass, and per answer token scored; sequential passes per
-    answer token, with drafts and in a search; candidates to be scored for a test input."""
+    answer token, with drafts and in a search; candidates to be scored for a test input. measured: names of the speeds
+    that are no longer guesses."""
 
     per_prompt_token: float = 1e-4
     per_step: float = 2e-2
@@ -27,13 +28,20 @@ class Pace:
     drafted: float = 1.0
     searched: float = 2.0
     candidates: float = 4.0
+    measured: set[str] = field(default_factory=set)
+
+    def _measure(self, name: str, value: float) -> None:
+        """A speed was measured: it moves towards that, or is that."""
+        before = getattr(self, name) if name in self.measured else value
+        self.measured.add(name)
+        setattr(self, name, before + LEARNING * (value - before))
 
     def read(self, tokens: int, seconds: float) -> None:
-        self.per_prompt_token += LEARNING * (seconds / max(1, tokens) - self.per_prompt_token)
+        self._measure("per_prompt_token", seconds / max(1, tokens))
 
     def wrote(self, steps: int, seconds: float) -> None:
         if steps:
-            self.per_step += LEARNING * (seconds / steps - self.per_step)
+            self._measure("per_step", seconds / steps)
 
     def followed(self, steps: int, tokens: int) -> None:
         """A batch with drafts took so many passes for answers of so many tokens at most."""
@@ -48,7 +56,13 @@ class Pace:
         self.candidates += LEARNING * (count - self.candidates)
 
     def scored(self, tokens: int, seconds: float) -> None:
-        self.per_scored_token += LEARNING * (seconds / max(1, tokens) - self.per_scored_token)
+        self._measure("per_scored_token", seconds / max(1, tokens))
+
+
+def expected(profile: Profile) -> Pace:
+    """Before anything is measured: that of a small base on a CPU's core, or of a large one on a small GPU. To set aside
+    too much costs the first task some training, too little its answers."""
+    return Pace() if profile.small else Pace(per_prompt_token=1e-3, per_step=0.3, per_scored_token=1e-3)
 
 
 def decode_seconds(task: Task, profile: Profile, views: int, decode: Decode, pace: Pace) -> float:

@@ -181,7 +181,10 @@ class Loop:
                 self.ledger.journal.append("writer", **asdict(message))
             case Unusable():
                 self.ledger.problem(f"{crew.name} {message.worker}: {message.message}")
-                crew.lose(seat)
+                if message.again:
+                    crew.replace(seat)
+                else:
+                    crew.lose(seat)
                 self._give_up(crew)
             case Partial():
                 self.ledger.collect(message, _base(crew))
@@ -245,14 +248,15 @@ class Loop:
                 notes = ("stopped at the end of the run's time",)
                 record = TaskRecord(task_id, Outcome.TIMED_OUT, notes=notes, pass_number=number, base=visits.number)
                 self.ledger.record(record)
+        # Before the wait, which may be cut short from outside.
+        self.ledger.submit()
         for crew in self.crews:
             crew.join()
-        self.ledger.submit()
 
 
 def _free(seat: Seat, message: Finished | Searched | Wrote) -> Grant:
-    """The grant that a worker has just worked off."""
-    grant, seat.grant = seat.grant, None
+    """The grant that a worker has just worked off. Whatever ended its forerunners, here work gets done."""
+    grant, seat.grant, seat.deaths = seat.grant, None, 0
     assert grant is not None, f"worker {message.worker} finished {message.task_id}, which it was not given"
     return grant
 

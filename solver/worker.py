@@ -17,7 +17,9 @@ from solver.attempts import Candidate
 from solver.grid import InputError
 from solver.jobs import Finished, Job, Partial, Rated, Ready, Unusable, WorkerSettings, account, incoming, summary
 from solver.model import Base, Quantize, choose_device, library_versions, load_base, quiet_libraries
+from solver.pace import expected
 from solver.pipeline import Pace, Scores, Solved, solve
+from solver.training import is_out_of_memory
 
 
 def work(settings: WorkerSettings, pipe: Connection) -> None:
@@ -36,11 +38,13 @@ def work(settings: WorkerSettings, pipe: Connection) -> None:
         pipe.send(Unusable(settings.number, str(error)))
         return
     except Exception as error:  # noqa: BLE001 (the boundary: whatever it is, the runner must hear of it)
-        pipe.send(Unusable(settings.number, f"{settings.profile.folder}: {summary(error)}"))
+        text = f"{settings.profile.folder}: {summary(error)}"
+        # Others may be loading theirs, or just leaving.
+        pipe.send(Unusable(settings.number, text, again=is_out_of_memory(error)))
         return
     loaded = time.monotonic() - began
     pipe.send(Ready(settings.number, str(device), str(base.dtype), base.quantize.value, loaded, library_versions()))
-    pace = Pace()
+    pace = expected(settings.profile)
     for job in incoming(pipe):
         pipe.send(_finish(settings.number, job, base, pace, pipe))
 

@@ -25,6 +25,7 @@ from solver.model import (
     quiet_libraries,
 )
 from solver.programs.sandbox import Sandbox
+from solver.training import is_out_of_memory
 
 
 def work(settings: WriterSettings, pipe: Connection) -> None:
@@ -44,7 +45,9 @@ def work(settings: WriterSettings, pipe: Connection) -> None:
         pipe.send(Unusable(settings.number, str(error)))
         return
     except Exception as error:  # noqa: BLE001 (the boundary: whatever it is, the runner must hear of it)
-        pipe.send(Unusable(settings.number, f"{settings.folder}: {summary(error)}"))
+        text = f"{settings.folder}: {summary(error)}"
+        # Others may be loading theirs, or just leaving.
+        pipe.send(Unusable(settings.number, text, again=is_out_of_memory(error)))
         return
     with sandbox:
         pipe.send(

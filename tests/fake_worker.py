@@ -103,7 +103,8 @@ class Script:
     deaths: how many times a pass over a task kills its worker, after its candidates are sent;
     deaths_loading: workers that die before they are ready; hangs: tasks that never finish once their candidates are
     sent; faults: tasks that end with an error; short: passes ("task00 1") that end before all their views are done;
-    leaves_after: tasks after whose end the worker dies silently; unusable: workers without a base;
+    leaves_after: tasks after whose end the worker dies silently; unusable: workers without a base; crowded: how many
+    processes find no memory to load it in;
     agree: tasks of which all views say the same; to_the_end: whether every task takes all the time that it is given;
     good_starts: processes that load at all, those started after them never do.
     """
@@ -118,6 +119,7 @@ class Script:
     short: frozenset[str] = frozenset()
     leaves_after: frozenset[str] = frozenset()
     unusable: frozenset[int] = frozenset()
+    crowded: int = 0
     agree: frozenset[str] = frozenset()
     to_the_end: bool = False
     good_starts: int = 1000
@@ -130,6 +132,9 @@ class Script:
         time.sleep(FOREVER if spoilt else self.load.get(settings.number, 0.0))
         if settings.number in self.deaths_loading:
             os._exit(3)
+        if len(self.read("workers")) <= self.crowded:
+            pipe.send(Unusable(settings.number, "out of memory", again=True))
+            return
         if settings.number in self.unusable:
             pipe.send(Unusable(settings.number, "no such base"))
             return

@@ -81,6 +81,18 @@ def test_it_is_open_while_there_is_work_and_somebody_for_it(crew: Crew) -> None:
     assert not crew.open(0.0)
 
 
+def test_a_process_that_does_not_end_is_not_waited_for_for_ever(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("solver.crew.LEAVING", 0.2)
+    crew.start(2)
+    heard(crew)
+    processes = [seat.process for seat in crew.seats]
+    crew.join()
+    assert all(process.is_alive() for process in processes)
+    for process in processes:
+        process.kill()
+        process.join()
+
+
 def test_only_those_that_do_not_work_are_dismissed(crew: Crew) -> None:
     crew.start(2)
     heard(crew)

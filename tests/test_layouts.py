@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
+import tempfile
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -213,6 +216,22 @@ class TestWithoutPackages:
         found, stored = load_lm(folder, CPU, Quantize.NF4, torch.float32)
         assert stored is Quantize.NF4
         assert torch.equal(probe(found)[1], probe(wanted)[1])
+
+    def test_one_process_at_a_time_has_a_whole_base_in_memory(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        folder = adapter(tmp_path / "adapter", byte_base(tmp_path / "base"), "base")
+        load_lm(folder, CPU, Quantize.NF4, torch.float32)
+        (place,) = tmp_path.glob("*.lock")
+        loading = threading.Thread(target=load_lm, args=(folder, CPU, Quantize.NF4, torch.float32))
+        with place.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            loading.start()
+            loading.join(2.0)
+            assert loading.is_alive(), "nobody waited"
+        loading.join(60.0)
+        assert not loading.is_alive()
 
     def test_an_adapter_without_its_base_says_what_to_attach(self, tmp_path: Path) -> None:
         base = byte_base(tmp_path / "elsewhere" / "base")

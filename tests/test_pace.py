@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from solver.augmentation import Episode
 from solver.inference import answer_limits
 from solver.pace import MARGIN, Pace, decode_seconds, score_seconds
+from solver.pace import expected as expected_pace
 from solver.profiles import Decode, DecodeSettings
 from tests.fakes import random_grid
 from tests.oracle import FORMAT, PROFILE, rotated_task
@@ -37,6 +38,29 @@ def test_the_pace_follows_what_was_measured() -> None:
     assert pace.candidates == pytest.approx(7, rel=1e-3)
     pace.wrote(0, 0.0)
     assert pace.per_step == pytest.approx(0.3, rel=1e-3)
+
+
+def test_a_first_measurement_counts_alone_and_later_ones_are_averaged() -> None:
+    pace = Pace()
+    pace.read(tokens=100, seconds=2.0)
+    pace.wrote(steps=10, seconds=3.0)
+    pace.scored(tokens=1000, seconds=1.0)
+    assert (pace.per_prompt_token, pace.per_step, pace.per_scored_token) == (0.02, 0.3, 1e-3)
+    pace.wrote(steps=10, seconds=1.0)
+    assert pace.per_step == pytest.approx(0.24)
+    assert pace.per_prompt_token == 0.02
+
+
+def test_a_large_base_is_taken_to_be_slow_until_it_is_measured() -> None:
+    small, large = replace(PROFILE, small=True), replace(PROFILE, small=False)
+    for needed in (
+        lambda profile: decode_seconds(TASK, profile, 16, Decode.GREEDY, expected_pace(profile)),
+        lambda profile: score_seconds(TASK, profile, 16, expected_pace(profile)),
+    ):
+        assert needed(large) > 9 * needed(small) > 0
+    pace = expected_pace(large)
+    pace.wrote(steps=10, seconds=0.1)
+    assert pace.per_step == 0.01
 
 
 def test_drafts_are_never_counted_as_slower_than_none() -> None:

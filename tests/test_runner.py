@@ -237,6 +237,13 @@ class TestDeaths:
             assert state.bases[0].records[task.id].status is Outcome.DONE
             assert written(tmp_path, task) == expected(task, passes=2)
 
+    def test_deaths_with_work_done_in_between_never_end_it(self, tmp_path: Path, play: Play) -> None:
+        tasks = make_tasks(LIVES + 3)
+        state = play(tasks, Script(tmp_path, deaths={task.id: 1 for task in tasks}), devices=("cpu",))
+        assert len(state.problems) == len(tasks)
+        assert {record.status for record in state.bases[0].records.values()} == {Outcome.DONE}
+        assert all(written(tmp_path, task) == expected(task) for task in tasks)
+
     def test_all_tasks_kill_their_workers(self, tmp_path: Path, play: Play) -> None:
         tasks = make_tasks(6)
         state = play(tasks, Script(tmp_path, deaths={task.id: 99 for task in tasks}), devices=("cpu",))
@@ -307,6 +314,18 @@ class TestFaults:
         assert events[-1]["problems"] == state.problems
         # At once: nobody waits for the end of the budget.
         assert events[-1]["seconds"] < AMPLE / 2
+
+    def test_a_worker_without_memory_for_its_base_is_started_again(self, tmp_path: Path, play: Play) -> None:
+        tasks = make_tasks(3)
+        state = play(tasks, Script(tmp_path, crowded=2), devices=("cpu",))
+        assert state.problems == ["worker 0: out of memory"] * 2
+        assert all(written(tmp_path, task) == expected(task) for task in tasks)
+
+    def test_a_worker_that_never_finds_memory_is_given_up(self, tmp_path: Path, play: Play) -> None:
+        tasks = make_tasks(3)
+        state = play(tasks, Script(tmp_path, crowded=99), devices=("cpu",))
+        assert len(Script(tmp_path).read("workers")) == len(state.problems) == LIVES + 1
+        assert all(written(tmp_path, task) == fallbacks(task) for task in tasks)
 
     def test_one_worker_without_a_base_leaves_the_work_to_the_other(self, tmp_path: Path, play: Play) -> None:
         tasks = make_tasks(3)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 
 from solver import worker
 from solver.attempts import Candidate
@@ -195,10 +196,24 @@ def test_settings_that_cannot_work_make_it_unusable(settings: WorkerSettings, pr
     message = ours.recv()
     assert isinstance(message, Unusable)
     assert message.worker == 3
+    assert not message.again
     assert problem in message.message
     assert "\n" not in message.message
     with pytest.raises(EOFError):
         ours.recv()
+
+
+def test_without_memory_for_the_base_another_try_may_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_memory(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", no_memory)
+    ours, theirs = Pipe()
+    work(SETTINGS, theirs)
+    message = ours.recv()
+    assert isinstance(message, Unusable)
+    assert message.again
+    assert "CUDA out of memory" in message.message
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])

@@ -24,7 +24,8 @@ from solver.training import Batch
 class Base:
     """A loaded base with its LoRA attached.
 
-    lm: a transformers causal LM whose linear layers carry the adapter; initial: the adapter's weights at birth.
+    lm: a transformers causal LM whose linear layers carry the adapter; initial: the adapter's weights at birth, in the
+    machine's own memory, since a GPU's is short.
     """
 
     lm: Any
@@ -118,5 +119,5 @@ def load_base(profile: Profile, device: torch.device, quantize: Quantize, dtype:
     attach_lora(lm, profile.lora)
     keep_unpacked(lm)
     folded = fold(lm, dense_weight, dtype) if profile.small else []
-    initial = {name: weight.detach().clone() for name, weight in lm.named_parameters() if "lora_" in name}
+    initial = {name: weight.detach().to("cpu", copy=True) for name, weight in lm.named_parameters() if "lora_" in name}
     return Base(lm, profile, device, dtype, quantize, initial, folded)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import logging
+import os
+import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,7 @@ from solver.model.attention import register_attention
 from solver.model.quantizing import compute_in, is_4bit, nf4_config, quantize_in_place
 from solver.model.vocabulary import cut_vocabulary
 from solver.profiles import KAGGLE_INPUT
+from solver.training import is_out_of_memory
 
 log = logging.getLogger(__name__)
 
@@ -42,18 +47,28 @@ def load_lm(
     config = nf4_config(dtype) if quantize is Quantize.NF4 and not checkpoint.quantized else None
     # Neither GGUF files nor a base that is still to be changed can be quantised while they are read.
     later = config is not None and (checkpoint.adapter is not None or checkpoint.weights.is_file())
-    lm = _read_model(checkpoint, torch.device("cpu") if later else device, dtype, None if later else config)
-    if checkpoint.adapter is not None:
-        merge_adapter(lm, checkpoint.adapter)
-    if table is not None:
-        cut_vocabulary(lm, table)
-    if later:
-        quantize_in_place(lm, dtype)
-        lm.to(device)
+    with _one_at_a_time() if later else contextlib.nullcontext():
+        lm = _read_model(checkpoint, torch.device("cpu") if later else device, dtype, None if later else config)
+        if checkpoint.adapter is not None:
+            merge_adapter(lm, checkpoint.adapter)
+        if table is not None:
+            cut_vocabulary(lm, table)
+        if later:
+            quantize_in_place(lm, dtype)
+            lm.to(device)
     compute_in(lm, dtype)
     lm.requires_grad_(False)
     lm.config.use_cache = True
     return lm, Quantize.NF4 if is_4bit(lm) else Quantize.NONE
+
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Keeps this machine's other processes out: its memory may not hold two whole bases of 8B that are in 16 bits."""
+    with (Path(tempfile.gettempdir()) / f"arc-kit-{os.getuid()}.lock").open("w") as file:
+        # Let go of with the file, at the latest when the process ends.
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _read_model(checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype, quantization: Any) -> Any:
@@ -77,6 +92,8 @@ def _read_model(checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype
                 **options,
             )
         except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
+            if is_out_of_memory(error):
+                raise
             raise InputError(
                 f"{place}: cannot be loaded as a causal LM ({str(error).strip().splitlines()[0]})"
             ) from None
