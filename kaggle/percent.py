@@ -5,6 +5,7 @@ Cells that begin with `# %% [markdown]` are text: every line is a comment. The r
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from dataclasses import dataclass
@@ -73,5 +74,19 @@ def render(script: str) -> str:
     return json.dumps(notebook(read_cells(script)), indent=1, ensure_ascii=False) + "\n"
 
 
+def main() -> int:
+    """Exit code 2, with one line, for files that cannot be read or written."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("script", type=Path)
+    parser.add_argument("notebook", type=Path)
+    options = parser.parse_args()
+    try:
+        options.notebook.write_text(render(options.script.read_text(encoding="utf-8")), encoding="utf-8")
+    except OSError as error:
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
+    return 0
+
+
 if __name__ == "__main__":
-    Path(sys.argv[2]).write_text(render(Path(sys.argv[1]).read_text(encoding="utf-8")), encoding="utf-8")
+    sys.exit(main())

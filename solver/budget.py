@@ -25,8 +25,8 @@ def parse_duration(text: str, option: str = "--time-budget") -> float:
         if not parts or "".join(number + unit for number, unit in parts) != text:
             raise InputError(f"{option} {text}: write it like 90s, 10m, 12h or 1h30m")
         seconds = sum(float(number) * UNITS[unit] for number, unit in parts)
-    if seconds <= 0:
-        raise InputError(f"{option} {text}: must be more than zero")
+    if not 0 < seconds < math.inf:
+        raise InputError(f"{option} {text}: must be more than zero, and a number that there is")
     return seconds
 
 

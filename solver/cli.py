@@ -5,15 +5,23 @@ Exit codes: 0 when what was asked for was done, 2 with one line on bad input, 1 
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from solver.commands import COMMANDS
 from solver.grid import InputError
 from solver.live import print_nowhere, unread
 from solver.options import Parser, complain, submission_parser
 from solver.submit import submit
+
+
+def _begin() -> None:
+    """What is printed goes nowhere where there is no place for it (`>&-`)."""
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (until the process ends)
 
 
 def guarded(command: Callable[[], int]) -> int:
@@ -40,12 +48,14 @@ def guarded(command: Callable[[], int]) -> int:
 def submission(arguments: Sequence[str] | None = None) -> int:
     """`submission.py`: solves a file or split of tasks and writes submission.json."""
     began = time.monotonic()
+    _begin()
     options = submission_parser().parse_args(arguments)
     return guarded(lambda: submit(options, began))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """`python -m solver`: everything beside the submission itself."""
+    _begin()
     parser = Parser(prog="python -m solver", description="Tools of the ARC kit.")
     parsers = parser.add_subparsers(dest="command", required=True)
     for command in COMMANDS:

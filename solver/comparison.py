@@ -40,7 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device")
     parser.add_argument("--dtype", choices=("float32", "native"), default="float32", help="of the computation")
     parser.add_argument("--quantize", choices=("nf4", "none"), default="none")
-    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=0, help="of a CPU (default: PyTorch's choice)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -69,6 +69,8 @@ def compare(
     from solver.model import Quantize, choose_device, load_base, quiet_libraries
 
     quiet_libraries()
+    if options.threads < 0:
+        raise InputError(f"--threads {options.threads}: is too small")
     if options.threads:
         torch.set_num_threads(options.threads)
     terms = Terms(options.seed, options.ttt_seconds, options.ttt_steps, not options.no_generate)

@@ -92,12 +92,13 @@ def split_solutions(name: str) -> Solutions:
     return {task.id: tuple(Grid.from_array(output) for _, output in task.test) for task in tasks}
 
 
-def restrict(solutions: Solutions, task_ids: Iterable[str]) -> Solutions:
-    """The solutions of the tasks that a run was about; raises `InputError` if one of them has none."""
+def restrict(solutions: Solutions, task_ids: Iterable[str], where: str = "solutions") -> Solutions:
+    """The solutions of the tasks that a run was about; raises `InputError` if one of them has none. where: whence they
+    come."""
     wanted = tuple(dict.fromkeys(task_ids))
     for task_id in wanted:
         if task_id not in solutions:
-            raise InputError(f"solutions: task {task_id}: is missing")
+            raise InputError(f"{where}: task {task_id}: is missing")
     return {task_id: solutions[task_id] for task_id in wanted}
 
 

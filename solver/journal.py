@@ -10,7 +10,7 @@ import errno
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -33,10 +33,10 @@ def _parse(path: Path, data: bytes) -> tuple[list[Json], int]:
             event = json.loads(line)
         except ValueError:
             event = None
-        if not isinstance(event, dict):
+        if not isinstance(event, dict) or not isinstance(event.get("event"), str):
             if number == len(lines) - 1 and not lines[-1]:
                 break
-            raise InputError(f"{path}: line {number}: is not a whole JSON object")
+            raise InputError(f"{path}: line {number}: is not a whole event")
         events.append(event)
         taken += len(line) + 1
     return events, taken
@@ -54,15 +54,22 @@ def read_journal(path: Path) -> list[Json]:
     return _parse(path, data)[0]
 
 
+def check_kind(path: Path, events: Sequence[Json], opening: str) -> None:
+    """Raises `InputError` for a journal that begins with another event: it is of something else."""
+    if events and events[0]["event"] != opening:
+        raise InputError(f"{path}: is the record of something else: it begins with {events[0]['event']!r}")
+
+
 def read_resumed(path: Path, opening: str, settings: Mapping[str, Any]) -> list[Json]:
     """The other events of a journal whose every `opening` event has these settings; none if there is no journal yet.
 
-    Raises `InputError` naming the setting in which an earlier opening differs.
+    Raises `InputError` naming the setting in which an earlier opening differs, and for the journal of something else.
     """
     if not path.exists():
         return []
-    found = []
-    for one in read_journal(path):
+    found, events = [], read_journal(path)
+    check_kind(path, events, opening)
+    for one in events:
         if one["event"] == opening:
             for key, value in settings.items():
                 if one.get(key) != value:

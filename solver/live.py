@@ -72,6 +72,9 @@ class Watch:
             f"seed {settings.seed}; run directory {settings.run_dir}",
         ]
         self.console.print(", ".join(parts), highlight=False, markup=False)
+        if settings.resume and not run.reached():
+            text = f"nothing is recorded in {settings.run_dir}: this is the beginning"
+            self.console.print(text, highlight=False, markup=False)
         if run.reached():
             searched = f", {len(run.searches)} were searched" if settings.searchers else ""
             searched += f", {len(run.inductions)} have programs" if settings.writer else ""

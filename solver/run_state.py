@@ -12,7 +12,7 @@ from solver.budget import Clock
 from solver.fusion import Fused, fuse, settled
 from solver.grid import InputError
 from solver.history import finished_inductions, finished_searches, finished_tasks, last_scores
-from solver.journal import Json, read_journal
+from solver.journal import Json, check_kind, read_journal
 from solver.records import InductionRecord, Outcome, SearchRecord, TaskRecord
 from solver.scheduler import WARM_UP_SHARE, Scheduler, easiest_first, expected_gain, induction_policy, search_policy
 from solver.settings import CONCERNS, VOTES, Settings
@@ -216,6 +216,7 @@ def _earlier(settings: Settings, tasks: Sequence[Task]) -> list[Json]:
     if not settings.resume:
         raise InputError(f"{path}: a run was recorded here; add --resume to go on, or choose another --run-dir")
     events = read_journal(path)
+    check_kind(path, events, "run")
     for event in events:
         if event["event"] == "run":
             _check_same(path, event, settings.fixed(tasks))
@@ -230,5 +231,7 @@ def _check_same(path: Path, event: Json, now: Json) -> None:
             same = channels <= set(value)
         else:
             same = event.get(key) == value or (key in CONCERNS and not CONCERNS[key] & channels)
+        if not same and key == "tasks":
+            raise InputError(f"{path}: cannot resume: other tasks were recorded there")
         if not same:
             raise InputError(f"{path}: cannot resume: {key} was {event.get(key)!r}, now it is {value!r}")

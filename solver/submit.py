@@ -6,8 +6,8 @@ All that can be known to fail is told before anything is written.
 from __future__ import annotations
 
 import argparse
-import logging
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,7 +25,7 @@ from solver.places import Places, check_writable, find_places, usable_memory, vi
 from solver.profiles import Decode, Profile, attached_writers, find_base, find_writer
 from solver.runner import run
 from solver.settings import SCORED_VOTES, Settings
-from solver.task import Task, read_challenges, read_split, select
+from solver.task import Task, read_challenges, read_split, select, split_ids
 
 SEARCH_MEMORY = 2 * 2**30
 """Bytes for one search, unless half of the memory divided by the searches is less."""
@@ -35,13 +35,12 @@ def submit(options: argparse.Namespace, began: float) -> int:
     """Solves what the options name and writes the submission; returns the exit code. Raises `InputError`."""
     channels = _channels(options)
     places = find_places(options)
-    tasks = select(_read_tasks(places), filter(None, options.task_ids.split(",")), places.limit)
+    tasks = select(_read_tasks(places), split_ids(options.task_ids), places.limit)
     profiles = _profiles(options, places) if "ttt" in channels else ()
     writer = find_writer(options.programs_base) if "programs" in channels else None
     settings = _settings(options, places, profiles, writer, "search" in channels, began)
     solutions = _read_solutions(places, tasks)
     check_writable(settings.output, settings.run_dir)
-    _log_to(settings.run_dir)
     console = live.Screen(soft_wrap=not sys.stdout.isatty())
     state = run(settings, tasks, live.Watch(console, solutions))
     summed_up = summary.summarise(state)
@@ -147,7 +146,10 @@ def _devices(
     """One device name per worker that needs one, and the threads of each."""
     if not profiles and writer is None:
         return (), 0
-    gpus = [] if options.device else visible_gpus()
+    gpus = visible_gpus()
+    if options.device:
+        _check_device(options.device, gpus)
+        gpus = []
     if gpus:
         count = options.workers or len(gpus)
         return tuple(gpus[number % len(gpus)] for number in range(count)), 0
@@ -161,15 +163,19 @@ def _devices(
     return (device,) * workers, max(1, cores // workers)
 
 
+def _check_device(name: str, gpus: Sequence[str]) -> None:
+    """Raises `InputError` for a device that PyTorch cannot compute on. gpus: names of those that are there for sure."""
+    if name == "cpu" or name in gpus or (name == "cuda" and gpus):
+        return
+    # Asked in another process: what loads CUDA here would hold memory on the GPU as long as the run.
+    probe = "import sys, torch; torch.zeros(1, device=sys.argv[1])"
+    if subprocess.run([sys.executable, "-c", probe, name], capture_output=True, check=False).returncode:
+        raise InputError(f"--device {name}: cannot be used by PyTorch")
+
+
 def _searchers(options: argparse.Namespace, devices: Sequence[str | None]) -> int:
     """Beside GPUs, the cores that they leave; else as many as there are workers, which search first, or cores."""
     cores = len(os.sched_getaffinity(0))
     if any(device != "cpu" for device in devices):
         return max(1, cores - len(devices))
     return int(options.workers or cores)
-
-
-def _log_to(run_dir: Path) -> None:
-    # Delayed: a run that is refused leaves no log.
-    log = logging.FileHandler(run_dir / "run.log", delay=True)
-    logging.basicConfig(handlers=[log], level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -152,15 +152,25 @@ def read_split(name: str) -> tuple[Task, ...]:
     return tuple(sorted(tasks, key=lambda task: task.id))
 
 
-def select(tasks: Sequence[Task], task_ids: Iterable[str] = (), limit: int | None = None) -> tuple[Task, ...]:
-    """The named tasks, or `limit` tasks spread evenly over the sorted ids (100 of 400 is every fourth)."""
+def split_ids(text: str) -> list[str]:
+    """Comma-separated ids, with or without blanks; none in an empty text."""
+    return [one.strip() for one in text.split(",") if one.strip()]
+
+
+def select(
+    tasks: Sequence[Task], task_ids: Iterable[str] = (), limit: int | None = None, option: str = "--task-ids"
+) -> tuple[Task, ...]:
+    """The named tasks, or `limit` tasks spread evenly over the sorted ids (100 of 400 is every fourth).
+
+    Raises `InputError` for a limit below 1, and for an id that no task has; option: what named it.
+    """
     chosen = list(tasks)
     wanted = list(task_ids)
     if wanted:
         by_id = {task.id: task for task in tasks}
         missing = [task_id for task_id in wanted if task_id not in by_id]
         if missing:
-            raise InputError(f"--task-ids: {missing[0]} is not among the {len(by_id)} tasks")
+            raise InputError(f"{option}: {missing[0]} is not among the {len(by_id)} tasks")
         chosen = [by_id[task_id] for task_id in dict.fromkeys(wanted)]
     if limit is None or limit >= len(chosen):
         return tuple(chosen)

@@ -17,6 +17,7 @@ from solver.base.config import BaseConfig
 from solver.base.sources import shared_pairs, split_pairs
 from solver.base.train import train_base
 from solver.budget import Deadline
+from solver.grid import InputError
 from tests.fakes import CPU, copy_task
 from tests.train_in_team import CONFIG, HELD_OUT, SOURCES
 
@@ -95,6 +96,12 @@ def test_a_long_curve_is_shortened_to_its_end(lines: int) -> None:
 def test_its_command_gives_the_configuration(config: BaseConfig) -> None:
     words = shlex.split(settings(asdict(config)))
     assert parse_settings([word for word in words if word != "--set"]) == config
+
+
+@pytest.mark.parametrize("text", ["tokens=inf", "tokens=nan", "width=inf", "width=wide", "depth=3", "width", "axial=2"])
+def test_settings_that_are_none(text: str) -> None:
+    with pytest.raises(InputError, match=f"^--set {text}: "):
+        parse_settings([text])
 
 
 def test_targets_and_positions_are_the_configuration_s() -> None:

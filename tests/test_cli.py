@@ -174,6 +174,8 @@ class TestRefusals:
             (["--limit", "-1"], ["--limit -1"]),
             (["--limit", "few"], ["--limit", "few"]),
             (["--workers", "0"], ["--workers 0"]),
+            (["--device", "abacus"], ["--device abacus", "PyTorch"]),
+            (["--device", "cuda:7"], ["--device cuda:7", "PyTorch"]),
             (["--workers", "-2"], ["--workers -2"]),
             (["--passes", "0"], ["--passes 0"]),
             (["--ttt-steps", "-1"], ["--ttt-steps -1"]),
@@ -293,6 +295,8 @@ class TestRefusals:
         refused(*SOURCE, names=["runs/one/journal.jsonl", "--resume"], start=runner.run)
         Path("runs/one/journal.jsonl").write_text('{"event":"run","seed":5,"base":"base"}\n')
         refused(*SOURCE, "--resume", names=["runs/one/journal.jsonl", "cannot resume"], start=runner.run)
+        Path("runs/one/journal.jsonl").write_text('{"event":"ablation","seed":0}\n')
+        refused(*SOURCE, "--resume", names=["runs/one/journal.jsonl", "something else"], start=runner.run)
 
     def test_the_script_itself_exits_with_2(self, desk: Path) -> None:
         done = subprocess.run(
@@ -427,7 +431,8 @@ class TestSettings:
             (("--workers", "3"), 2, 5, False),
             (("--workers", "9"), 2, 1, False),
             (("--device", "cpu"), 2, 8, True),
-            (("--device", "cuda:1"), 0, 7, False),
+            (("--device", "cuda:1"), 2, 7, False),
+            (("--device", "cuda"), 2, 7, False),
             (("--channels", "ttt"), 0, 0, False),
             (("--channels", "ttt"), 2, 0, False),
             (("--channels", "search"), 0, 8, False),
@@ -589,10 +594,18 @@ class TestSubmission:
         first = Path("submission.json").read_bytes()
         Path("submission.json").unlink()
         assert cli.submission((*words, "--resume")) == 0
-        assert "resumed: 3 tasks were finished before, 3 were searched" in capsys.readouterr().out
+        printed = capsys.readouterr().out
+        assert "resumed: 3 tasks were finished before, 3 were searched" in printed
+        assert "nothing is recorded" not in printed
         assert Path("submission.json").read_bytes() == first
         assert len(Script(desk / "notes").read("jobs")) == 3
         assert len(SearchScript(desk / "notes").searched()) == 3
+
+    def test_resume_of_a_run_that_never_began_begins_it(self, capsys: pytest.CaptureFixture[str]) -> None:
+        words = (*SOURCE, "--device", "cpu", "--workers", "1", "--no-ttt", "--time-budget", "90s", "--resume")
+        assert cli.submission(words) == 0
+        assert "nothing is recorded in runs/one: this is the beginning" in capsys.readouterr().out
+        assert check_submission(json.loads(Path("submission.json").read_text()), TASKS, "submission") == []
 
     def test_resume_has_the_same_channels_unless_others_are_named(
         self, capsys: pytest.CaptureFixture[str], desk: Path
@@ -790,6 +803,20 @@ class TestScore:
         save("answers.json", {})
         assert json.loads(self.printed(capsys, "--json"))["tasks"] == 3
 
+    @pytest.mark.usefixtures("answers")
+    def test_answers_that_are_missing_or_to_others_are_told(self, capsys: pytest.CaptureFixture[str]) -> None:
+        content = json.loads(Path("answers.json").read_text())
+        assert cli.main(["score", "answers.json", "--solutions", "solutions.json"]) == 0
+        assert capsys.readouterr().err == ""
+        content["other"] = content.pop("task00")
+        content["task02"] *= 2
+        save("answers.json", content)
+        assert cli.main(["score", "answers.json", "--solutions", "solutions.json"]) == 0
+        said = "answers.json: 1 of 4 test inputs have no answer, 2 answers are to others\n"
+        assert capsys.readouterr().err == said
+        scores = json.loads(self.printed(capsys, "--json"))
+        assert (scores["missing"], scores["others"]) == (1, 2)
+
     def test_a_built_in_split(self, capsys: pytest.CaptureFixture[str]) -> None:
         save("answers.json", {})
         assert cli.main(["score", "answers.json", "--split", "arc2-evaluation", "--json"]) == 0
@@ -805,6 +832,10 @@ class TestScore:
             (["score", "challenges.json"], ["--solutions", "--split"]),
             (["score", "challenges.json", "--split", "arc0"], ["--split", "arc0"]),
             (["guess"], ["guess", "validate"]),
+            (["bench", "--views", "0"], ["--views 0"]),
+            (["bench", "--task-id", "zzz"], ["--task-id: zzz"]),
+            (["train-base", "--run-dir", "base", "--threads", "-1"], ["--threads -1"]),
+            (["train-base", "--run-dir", "base", "--set", "tokens=inf"], ["--set tokens=inf"]),
             ([], ["command"]),
         ],
     )
@@ -822,6 +853,25 @@ class TestScore:
 def test_help_is_still_long(capsys: pytest.CaptureFixture[str]) -> None:
     assert call(cli.submission, ["--help"]) == 0
     assert "--time-budget" in capsys.readouterr().out
+
+
+def test_blanks_between_ids_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(settings: Settings, tasks: Sequence[Task], *_: object) -> None:
+        raise CaughtError(settings, tasks)
+
+    monkeypatch.setattr(submit, "run", start)
+    with pytest.raises(CaughtError) as caught:
+        cli.submission((*SOURCE, "--task-ids", " task02, task00 ,"))
+    assert [task.id for task in caught.value.tasks] == ["task02", "task00"]
+
+
+def test_without_any_place_to_print_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after `>&-`."""
+    write_submission(
+        Path("answers.json"), TASKS, {query: fallback(task, query.index) for task in TASKS for query in task.queries()}
+    )
+    monkeypatch.setattr(sys, "stdout", None)
+    assert cli.main(["score", "answers.json", "--solutions", "solutions.json"]) == 0
 
 
 class TestAReaderThatLeaves:

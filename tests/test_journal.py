@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from solver.grid import InputError
-from solver.journal import Journal, read_journal
+from solver.journal import Journal, read_journal, read_resumed
 
 
 def write_three(path: Path) -> None:
@@ -57,6 +57,24 @@ class TestJournal:
         for read in (read_journal, Journal):
             with pytest.raises(InputError, match=r"journal\.jsonl: line 2: "):
                 read(path)
+
+    @pytest.mark.parametrize("line", [b"{}", b'{"seq":1}', b'{"event":7}'])
+    def test_a_line_that_is_no_event_is_an_error_that_names_it(self, tmp_path: Path, line: bytes) -> None:
+        path = tmp_path / "journal.jsonl"
+        write_three(path)
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(lines[0] + line + b"\n" + lines[2])
+        for read in (read_journal, Journal):
+            with pytest.raises(InputError, match=r"journal\.jsonl: line 2: is not a whole event"):
+                read(path)
+
+    def test_the_record_of_something_else_is_not_gone_on_with(self, tmp_path: Path) -> None:
+        path = tmp_path / "journal.jsonl"
+        with Journal(path) as journal:
+            journal.append("run", seed=0)
+        assert read_resumed(path, "run", {"seed": 0}) == []
+        with pytest.raises(InputError, match=r"journal\.jsonl: is the record of something else: it begins with 'run'"):
+            read_resumed(path, "ablation", {"seed": 0})
 
     @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
     def test_a_failed_append_leaves_no_half_line(

@@ -248,6 +248,15 @@ class TestPercent:
         ]
         nbformat.validate(nbformat.reads(percent.render(script), as_version=4))
 
+    def test_a_script_is_converted(self, tmp_path: Path) -> None:
+        (tmp_path / "script.py").write_text("# %%\nx = 1\n")
+        command = [sys.executable, str(FOLDER / "percent.py")]
+        assert subprocess.run([*command, "script.py", "out.ipynb"], cwd=tmp_path, check=False).returncode == 0
+        nbformat.validate(nbformat.read(tmp_path / "out.ipynb", as_version=4))
+        for words, named in ((["none.py", "x.ipynb"], "none.py"), (["script.py", "no/x.ipynb"], "no/x.ipynb")):
+            done = subprocess.run([*command, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+            assert (done.returncode, done.stderr) == (2, f"error: {named}: No such file or directory\n")
+
     def test_empty_cells_are_left_out(self) -> None:
         assert percent.read_cells("# %%\n\n# %%\n") == []
 

@@ -104,7 +104,13 @@ def test_the_command_writes_what_training_reads(tmp_path: Path, capsys: pytest.C
 
 
 @pytest.mark.parametrize(
-    ("words", "named"), [(["--count", "0"], "--count 0"), (["--out", "nowhere/tasks.zip"], "nowhere/tasks.zip")]
+    ("words", "named"),
+    [
+        (["--count", "0"], "--count 0"),
+        (["--out", "nowhere/tasks.zip"], "nowhere/tasks.zip"),
+        (["--out", "."], "--out .: is a folder"),
+        (["--out", "x" * 252], "cannot be written"),
+    ],
 )
 def test_bad_options_are_told_in_one_line(
     words: list[str], named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

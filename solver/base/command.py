@@ -30,7 +30,9 @@ def parse_settings(assignments: list[str]) -> BaseConfig:
                 values[name] = {"true": True, "false": False}[value.lower()]
             else:
                 values[name] = kinds[name](float(value))
-        except (ValueError, KeyError):
+                if not math.isfinite(values[name]):
+                    raise ValueError
+        except (ValueError, KeyError, OverflowError):
             raise InputError(f"--set {text}: {value!r} is not a {kinds[name].__name__}") from None
     return BaseConfig(**values)
 
@@ -52,6 +54,8 @@ def parse_weights(assignments: list[str]) -> dict[str, float]:
 def train_command(options: argparse.Namespace) -> int:
     config, weights = parse_settings(options.set), parse_weights(options.weight)
     quiet_libraries()
+    if options.threads < 0:
+        raise InputError(f"--threads {options.threads}: is too small")
     if options.threads:
         torch.set_num_threads(options.threads)
     team = find_team(options.device)

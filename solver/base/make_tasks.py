@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import zipfile
 from itertools import islice
@@ -21,16 +22,25 @@ def make_tasks_command(options: argparse.Namespace) -> int:
         raise InputError(f"--count {options.count}: is too small")
     if not options.out.parent.is_dir():
         raise InputError(f"--out {options.out}: the folder {options.out.parent} does not exist")
+    if options.out.is_dir():
+        raise InputError(f"--out {options.out}: is a folder")
     made = islice(make_tasks(known_inputs(), evaluation_pairs(), options.seed), options.count)
     unfinished = options.out.with_name(options.out.name + ".part")
-    with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as archive:
-        for number, task in enumerate(made):
-            # A fixed date, so that the same seed gives the same file.
-            name = zipfile.ZipInfo(f"{SYNTHETIC}/{number:06d}.json", (1980, 1, 1, 0, 0, 0))
-            archive.writestr(name, json.dumps(to_json(task)), zipfile.ZIP_DEFLATED)
-            if (number + 1) % REPORT_EVERY == 0:
-                print(f"{number + 1} of {options.count} tasks", flush=True)
-    unfinished.replace(options.out)
+    try:
+        with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as archive:
+            for number, task in enumerate(made):
+                # A fixed date, so that the same seed gives the same file.
+                name = zipfile.ZipInfo(f"{SYNTHETIC}/{number:06d}.json", (1980, 1, 1, 0, 0, 0))
+                archive.writestr(name, json.dumps(to_json(task)), zipfile.ZIP_DEFLATED)
+                if (number + 1) % REPORT_EVERY == 0:
+                    print(f"{number + 1} of {options.count} tasks", flush=True)
+        unfinished.replace(options.out)
+    except OSError as error:
+        raise InputError(f"--out {options.out}: cannot be written ({error.strerror or error})") from None
+    finally:
+        # It is not there once it has its name, nor where it could not be written.
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
     print(f"{options.out}: {options.count} tasks, {options.out.stat().st_size / 1e6:.1f} MB")
     return 0
 
