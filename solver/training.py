@@ -152,9 +152,9 @@ def fit(
     replan(executed, seconds) may lower or raise the planned steps after each step; the schedule follows.
     team: other processes that make the same steps, each on its own part of the data of `weights`, the model's.
     clip bounds the global norm of the gradients; loss_scale keeps those of fp16 activations from vanishing.
-    A step whose loss or gradient norm is not finite is left out, and the loss scale halved; too many in a row end the
-    fit. A step for which memory does not suffice is left out if `relieve` makes the next ones smaller, and ends the fit
-    if it cannot. Other errors are raised.
+    A step whose loss or gradient norm is not finite is left out, and if it was the norm alone the loss scale is halved;
+    too many in a row end the fit. A step for which memory does not suffice is left out if `relieve` makes the next ones
+    smaller, and ends the fit if it cannot. Other errors are raised.
     """
     deadline, team = deadline or Deadline.never(), team or Team()
     report = FitReport(planned=steps)
@@ -191,7 +191,9 @@ def fit(
             if skipped > MOST_SKIPPED:
                 report.stop = Stop.NOT_FINITE
                 break
-            loss_scale = max(1.0, loss_scale / 2)
+            if math.isfinite(loss):
+                # The gradients alone are too large for fp16.
+                loss_scale = max(1.0, loss_scale / 2)
             continue
         skipped = 0
         step += 1
