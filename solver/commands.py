@@ -225,7 +225,7 @@ def _ablate(options: argparse.Namespace) -> int:
     elif not found:
         print("no task is done under every row yet; the same command goes on")
     else:
-        console = Console(width=max(Console().width, 140))
+        console = Console(width=max(Console().width, 156))
         console.print(findings.table(found))
     if options.plot and found:
         findings.plot(found, options.plot, f"{profile.name}: what each part of test-time training gives")

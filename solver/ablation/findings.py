@@ -16,7 +16,7 @@ from solver.grid import InputError
 from solver.task import Task
 from solver.voting import hierarchical_vote
 
-CAPTION = f"steps, seconds: means; training's rows by the hierarchical vote, as in the paper: {PAPER}"
+CAPTION = f"solved, paper: tasks; steps, s: means; training's rows by the hierarchical vote, as in the paper: {PAPER}"
 
 ORACLE = "oracle over the candidates"
 """What a perfect choice among them would solve."""
@@ -124,10 +124,10 @@ def table(found: Sequence[Json]) -> Table:
     count = found[0]["tasks"]
     shown = Table(title=f"{count} tasks", title_justify="left", caption=CAPTION, caption_justify="left")
     by_level = list(found[0]["levels"])
-    trained = ("paper, of 80", "steps a task", "training, s", "decoding, s", "views")
+    trained = ("paper", "steps", "training s", "decoding s", "views")
     shown.add_column("", no_wrap=True)
-    for name in ("tasks solved", *by_level, "score", *trained):
-        shown.add_column(name, justify="right")
+    for name in ("solved", *by_level, "score", *trained):
+        shown.add_column(name, justify="right", no_wrap=True)
     part = found[0]["part"]
     for one in found:
         if one["part"] != part:
