@@ -180,13 +180,18 @@ def left():
     return BUDGET - (time.monotonic() - BEGAN)
 
 
-def found():
-    """How many times the run has recorded what it made of a task."""
-    journal, count = RUN_DIR / "journal.jsonl", 0
+def recorded(*kinds):
+    """The run's events of these kinds, so far."""
+    journal, events = RUN_DIR / "journal.jsonl", []
     for line in journal.read_text(errors="replace").splitlines() if journal.exists() else ():
         with contextlib.suppress(ValueError):  # the last line may be torn
-            count += json.loads(line).get("event") in ("task", "search", "programs")
-    return count
+            events.append(json.loads(line))
+    return [event for event in events if event.get("event") in kinds]
+
+
+def found():
+    """Whether the run has recorded what it made of any task."""
+    return bool(recorded("task", "search", "programs"))
 
 
 def solve_hidden():
@@ -215,6 +220,8 @@ if CODE is not None and TEST is not None:
     code = solve_hidden() if RERUN else solve_sample()
     if code != 0:
         TROUBLE.append(f"the run ended with exit code {code}; what it said is above")
+    # A worker that died or never began leaves a complete file too.
+    TROUBLE += dict.fromkeys(f"in the run: {event.get('text')}" for event in recorded("problem"))
 
 # %% [markdown]
 # ## Summary

@@ -272,22 +272,29 @@ class Runs:
         self.notebook |= {"BASE_OPTIONS": ["--base=large"], "TEST": None}
         self.codes, self.records = codes, records
         self.words: list[list[str]] = []
-        (source,) = (
+        (self.source,) = (
             cell.source
             for cell in percent.read_cells(TEMPLATE)
             if cell.kind == "code" and "def solve_hidden" in cell.source
         )
-        exec(source, self.notebook)
-        self.notebook["solve"] = self.solve
+        exec(self.source, self.notebook)
+        self.notebook["run"] = self.run
 
-    def solve(self, *words: Any, budget: float) -> int:
+    def run(self, *words: Any, seconds: float) -> int:
         if not self.words and self.records:
             journal = self.notebook["RUN_DIR"] / "journal.jsonl"
             journal.parent.mkdir()
-            lines = [json.dumps({"event": event}) for event in self.records]
+            lines = [json.dumps({"event": event, "text": f"a {event}"}) for event in self.records]
             journal.write_text("\n".join([*lines, '{"event": "ta']))
-        self.words.append([str(word) for word in words])
+        words = words[len(self.notebook["ENTRY"]) :]
+        self.words.append([str(word) for word in words[: words.index("--time-budget")]])
         return self.codes[len(self.words) - 1]
+
+    def dry(self) -> list[str]:
+        """What speaks against submitting, after a dry run."""
+        self.notebook |= {"CODE": Path("code"), "TEST": Path("challenges.json"), "TROUBLE": []}
+        exec(self.source, self.notebook)
+        return list(self.notebook["TROUBLE"])
 
     def hidden(self, seconds_gone: float = 0.0) -> int:
         self.notebook["BEGAN"] -= seconds_gone
@@ -332,6 +339,22 @@ class TestRuns:
         runs = Runs(cells, [-9], records)
         assert runs.hidden(seconds_gone=runs.notebook["BUDGET"] + 600.0) == -9
         assert len(runs.words) == 1
+
+    @pytest.mark.parametrize(
+        ("code", "records", "trouble"),
+        [
+            (0, ["run", "worker", "task"], []),
+            (0, ["run", "problem", "task", "problem"], ["in the run: a problem"]),
+            (2, [], ["the run ended with exit code 2; what it said is above"]),
+        ],
+    )
+    def test_what_went_wrong_in_a_dry_run_speaks_against_submitting(
+        self, cells: Callable[[int], dict[str, Any]], code: int, records: list[str], trouble: list[str]
+    ) -> None:
+        runs = Runs(cells, [code], records)
+        assert runs.dry() == trouble
+        assert len(runs.words) == 1
+        assert "--limit" in runs.words[0]
 
 
 @pytest.fixture
