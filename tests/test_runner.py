@@ -523,9 +523,9 @@ class TestRefusals:
         self.refused(tmp_path, earlier, name, resume=True, **change)
 
     def test_other_tasks(self, tmp_path: Path, earlier: tuple[Task, ...]) -> None:
-        self.refused(tmp_path, make_tasks(3), "tasks was", resume=True)
+        self.refused(tmp_path, make_tasks(3), "other tasks were recorded there", resume=True)
         changed = replace(earlier[0], test_inputs=earlier[1].test_inputs)
-        self.refused(tmp_path, (changed, earlier[1]), "tasks was", resume=True)
+        self.refused(tmp_path, (changed, earlier[1]), "other tasks were recorded there", resume=True)
 
     def test_the_order_of_the_tasks_does_not_matter(self, tmp_path: Path, earlier: tuple[Task, ...]) -> None:
         state = new_run(make_settings(tmp_path, resume=True), earlier[::-1], time.monotonic)
