@@ -18,14 +18,11 @@ from solver.options import Parser, complain, submission_parser
 from solver.submit import submit
 
 
-def _begin() -> None:
-    """What is printed goes nowhere where there is no place for it (`>&-`)."""
-    if sys.stdout is None:
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (until the process ends)
-
-
 def guarded(command: Callable[[], int]) -> int:
     """Runs a command; bad input becomes one line and exit code 2."""
+    if sys.stdout is None:
+        # After `>&-`: there is no place to print to.
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (until the process ends)
     try:
         code = command()
         # Here, and not when the process ends, when nobody could catch what it raises.
@@ -48,14 +45,12 @@ def guarded(command: Callable[[], int]) -> int:
 def submission(arguments: Sequence[str] | None = None) -> int:
     """`submission.py`: solves a file or split of tasks and writes submission.json."""
     began = time.monotonic()
-    _begin()
     options = submission_parser().parse_args(arguments)
     return guarded(lambda: submit(options, began))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """`python -m solver`: everything beside the submission itself."""
-    _begin()
     parser = Parser(prog="python -m solver", description="Tools of the ARC kit.")
     parsers = parser.add_subparsers(dest="command", required=True)
     for command in COMMANDS:

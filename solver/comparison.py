@@ -66,13 +66,10 @@ def compare(
     import torch
 
     from solver.contest import Contest, Terms
-    from solver.model import Quantize, choose_device, load_base, quiet_libraries
+    from solver.model import Quantize, choose_device, load_base, quiet_libraries, use_threads
 
     quiet_libraries()
-    if options.threads < 0:
-        raise InputError(f"--threads {options.threads}: is too small")
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    use_threads(options.threads)
     terms = Terms(options.seed, options.ttt_seconds, options.ttt_steps, not options.no_generate)
     known = programs(options.programs)
     path: Path = options.run_dir / JOURNAL

@@ -44,7 +44,6 @@ class Screen(Console):
     """A console whose reader may leave: what it tells of goes on without it."""
 
     def on_broken_pipe(self) -> None:
-        self.quiet = True
         print_nowhere()
 
 
@@ -72,13 +71,13 @@ class Watch:
             f"seed {settings.seed}; run directory {settings.run_dir}",
         ]
         self.console.print(", ".join(parts), highlight=False, markup=False)
-        if settings.resume and not run.reached():
-            text = f"nothing is recorded in {settings.run_dir}: this is the beginning"
-            self.console.print(text, highlight=False, markup=False)
         if run.reached():
             searched = f", {len(run.searches)} were searched" if settings.searchers else ""
             searched += f", {len(run.inductions)} have programs" if settings.writer else ""
             text = f"resumed: {_finished(run)}{searched}"
+            self.console.print(text, highlight=False, markup=False)
+        elif settings.resume:
+            text = f"nothing is recorded in {settings.run_dir}: this is the beginning"
             self.console.print(text, highlight=False, markup=False)
         if self.console.is_terminal:
             self._live = Live(console=self.console, refresh_per_second=2, transient=True)

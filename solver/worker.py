@@ -11,12 +11,10 @@ import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 
-import torch
-
 from solver.attempts import Candidate
 from solver.grid import InputError
 from solver.jobs import Finished, Job, Partial, Rated, Ready, Unusable, WorkerSettings, account, incoming, summary
-from solver.model import Base, Quantize, choose_device, library_versions, load_base, quiet_libraries
+from solver.model import Base, Quantize, choose_device, library_versions, load_base, quiet_libraries, use_threads
 from solver.pace import expected
 from solver.pipeline import Pace, Scores, Solved, solve
 from solver.training import is_out_of_memory
@@ -30,8 +28,7 @@ def work(settings: WorkerSettings, pipe: Connection) -> None:
     began = time.monotonic()
     try:
         quiet_libraries()
-        if settings.threads:
-            torch.set_num_threads(settings.threads)
+        use_threads(settings.threads)
         device = choose_device(settings.device)
         base = load_base(settings.profile, device, Quantize(settings.quantize))
     except InputError as error:

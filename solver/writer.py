@@ -10,8 +10,6 @@ import signal
 import time
 from multiprocessing.connection import Connection
 
-import torch
-
 from solver.grid import InputError
 from solver.induction import Stop, Writer, Written, write_programs
 from solver.jobs import Armed, Unusable, WriteJob, WriterSettings, Wrote, account, incoming, summary
@@ -23,6 +21,7 @@ from solver.model import (
     load_text_base,
     peak_memory,
     quiet_libraries,
+    use_threads,
 )
 from solver.programs.sandbox import Sandbox
 from solver.training import is_out_of_memory
@@ -36,8 +35,7 @@ def work(settings: WriterSettings, pipe: Connection) -> None:
     began = time.monotonic()
     try:
         quiet_libraries()
-        if settings.threads:
-            torch.set_num_threads(settings.threads)
+        use_threads(settings.threads)
         base = load_text_base(settings.folder, choose_device(settings.device), Quantize(settings.quantize))
         sandbox = Sandbox(settings.runners)
         protections = sandbox.protections()

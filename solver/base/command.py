@@ -7,14 +7,12 @@ import math
 from dataclasses import fields
 from typing import Any
 
-import torch
-
 from solver.base.config import BaseConfig
 from solver.base.sources import training_sources
 from solver.base.train import train_base
 from solver.budget import Deadline, parse_duration
 from solver.grid import InputError
-from solver.model import choose_device, find_team, quiet_libraries
+from solver.model import choose_device, find_team, quiet_libraries, use_threads
 
 
 def parse_settings(assignments: list[str]) -> BaseConfig:
@@ -54,10 +52,7 @@ def parse_weights(assignments: list[str]) -> dict[str, float]:
 def train_command(options: argparse.Namespace) -> int:
     config, weights = parse_settings(options.set), parse_weights(options.weight)
     quiet_libraries()
-    if options.threads < 0:
-        raise InputError(f"--threads {options.threads}: is too small")
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    use_threads(options.threads)
     team = find_team(options.device)
     limit = options.time_limit
     deadline = Deadline.after(parse_duration(limit, "--time-limit")) if limit else Deadline.never()

@@ -6,7 +6,7 @@ from solver.model.chunked import CHUNK, ChunkedCausalAttention
 from solver.model.compiling import compile_layers, uncompiled
 from solver.model.devices import choose_device, free_memory, native_dtype, peak_memory
 from solver.model.generate import generate
-from solver.model.libraries import library_versions, quiet_libraries
+from solver.model.libraries import library_versions, quiet_libraries, use_threads
 from solver.model.loading import Quantize, load_lm, read_weights
 from solver.model.lora import attach_lora, dense_weight
 from solver.model.parallel import find_team
@@ -54,4 +54,5 @@ __all__ = [
     "save_lm",
     "save_random_llama",
     "uncompiled",
+    "use_threads",
 ]

@@ -41,14 +41,13 @@ def _attention(
             raise ValueError("rows that follow a prompt need a mask of their own tokens")
         layer: Any = module.layer_idx
         return shared_prefix_attention(query, key, value, attention_mask, *prefix.look(layer), scale), None
+    groups = query.shape[1] // key.shape[1]
     trains = torch.is_grad_enabled() and query.device.type == "cpu"
     if trains and attention_mask is None and query.shape[2] == key.shape[2]:
-        groups = query.shape[1] // key.shape[1]
         out = ChunkedCausalAttention.apply(  # type: ignore[no-untyped-call]
             query, repeat_kv(key, groups), repeat_kv(value, groups), scale
         )
         return out.transpose(1, 2), None
-    groups = query.shape[1] // key.shape[1]
     if attention_mask is None and groups > 1 and _lacks_flash(query.device):
         key, value = repeat_kv(key, groups), repeat_kv(value, groups)
         out = torch.nn.functional.scaled_dot_product_attention(

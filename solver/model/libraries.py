@@ -1,9 +1,13 @@
-"""The model libraries themselves: their versions and what they say."""
+"""The model libraries themselves: their versions, what they say, how many threads they take."""
 
 from __future__ import annotations
 
 import logging
 from importlib.metadata import PackageNotFoundError, version
+
+import torch
+
+from solver.grid import InputError
 
 
 def library_versions() -> dict[str, str]:
@@ -25,3 +29,11 @@ def quiet_libraries() -> None:
     transformers_logging.disable_progress_bar()
     for name in ("bitsandbytes", "transformers", "accelerate", "peft"):
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def use_threads(count: int) -> None:
+    """Has PyTorch compute with so many threads of the CPU, 0 for its own choice. Raises `InputError` below that."""
+    if count < 0:
+        raise InputError(f"--threads {count}: is too small")
+    if count:
+        torch.set_num_threads(count)
